@@ -1,0 +1,52 @@
+import type { Lease } from '../transport/transport.js';
+
+/** Where artifacts go: the API server, S3 or MinIO, a folder. */
+export interface ArtifactStore extends AsyncDisposable {
+  readonly name: string;
+  /** One session a build and epoch; `resume` keeps what an interrupted upload needs (part numbers, upload ids). */
+  open(lease: Lease, resume: JsonStore): Promise<ArtifactSession>;
+}
+
+export interface ArtifactSession {
+  /** Uploads within one bound, in any order; yields each file as it is stored. */
+  add(files: AsyncIterable<ArtifactSource>, scope: UploadScope): AsyncIterable<ArtifactRef>;
+  commit(): Promise<void>;
+  /** Removes what is half stored. Safe at any moment. */
+  abort(): Promise<void>;
+}
+
+export interface UploadScope {
+  readonly signal: AbortSignal;
+  /** Bytes sent since the last call. */
+  readonly progress: (bytes: number) => void;
+}
+
+/** Keeps JSON values over a restart of the agent. */
+export interface JsonStore {
+  get(key: string): Promise<unknown>;
+  set(key: string, value: unknown): Promise<void>;
+}
+
+/** A file on its way out. It can be read again as often as an upload needs, until its session has yielded its ref. */
+export interface ArtifactSource {
+  /** Name of the artifact in the job. */
+  readonly name: string;
+  /** Inside the workspace. */
+  readonly path: string;
+  readonly size: number;
+  readonly mode: number;
+  /** For a link: where it points; `read` then yields nothing. */
+  readonly linkTarget?: string;
+  /** Bytes from `start` (0) up to but without `end` (`size`). Rejects when the file changed under it. */
+  read(start?: number, end?: number): AsyncIterable<Uint8Array>;
+  /** Called once the session needs it no more. */
+  release(): Promise<void>;
+}
+
+export interface ArtifactRef {
+  readonly name: string;
+  readonly path: string;
+  readonly uri: string;
+  readonly size: number;
+  readonly sha256: string;
+}

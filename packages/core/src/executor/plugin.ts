@@ -1,0 +1,89 @@
+import type { ExecutorHost } from './host.js';
+import type { LimitName, Network, SandboxId, SandboxRequest } from './request.js';
+import type { PrepareScope, Sandbox, SandboxRecord, WorkspaceVolume } from './sandbox.js';
+
+/** The part of Standard Schema we rely on; every zod 4 schema satisfies it. */
+export interface ConfigSchema<Out> {
+  readonly '~standard': {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<Out> | Promise<SchemaResult<Out>>;
+  };
+}
+export type SchemaResult<Out> =
+  | { readonly value: Out; readonly issues?: undefined }
+  | {
+      readonly issues: ReadonlyArray<{
+        readonly message: string;
+        readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
+      }>;
+    };
+
+/** Default export of an executor package; what `--isolation=NAME` loads. */
+export interface ExecutorPlugin<Options = unknown> {
+  readonly kind: 'ritmo.executor';
+  /** What jobs write under `isolation:`. */
+  readonly name: string;
+  readonly version: string;
+  /** Revision of this contract that it was written against; core refuses one that it cannot serve. */
+  readonly contract: 1;
+  readonly options: ConfigSchema<Options>;
+  /** Rejects with RITMO_EXECUTOR_UNAVAILABLE where the host cannot do what the options demand. */
+  create(options: Options, host: ExecutorHost): Executor | Promise<Executor>;
+}
+
+/** A plugin with options that already passed its schema: what `processExecutor({...})` returns. */
+export interface ExecutorBinding {
+  readonly name: string;
+  open(host: ExecutorHost): Promise<Executor>;
+}
+
+export interface Executor extends AsyncDisposable {
+  readonly name: string;
+  readonly capabilities: ExecutorCapabilities;
+  /** Only reads, safe while jobs run; what must be tried is tried once in `create`, bounded, cached by boot id. */
+  probe(signal: AbortSignal): Promise<ProbeReport>;
+  /**
+   * Makes the empty workspace with its owner and its disk limit; core then fills it (checkout, caches) as
+   * that owner, and `prepare` builds the sandbox around it. Both refuse with RITMO_EXECUTOR_UNSUPPORTED what
+   * is not declared, and leave nothing behind when they fail or are aborted. A volume that never reached
+   * `prepare` is given back with its own dispose; after `prepare` it belongs to the sandbox.
+   */
+  allocate(request: SandboxRequest, scope: PrepareScope): Promise<WorkspaceVolume>;
+  prepare(request: SandboxRequest, volume: WorkspaceVolume, scope: PrepareScope): Promise<Sandbox>;
+  /** Destroys every resource marked with our ownerId whose sandbox is not in `keep`. Idempotent. */
+  sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport>;
+  /** Present exactly when `capabilities.recover`: re-adopts a sandbox after an agent crash or upgrade. */
+  recover?(record: SandboxRecord, scope: PrepareScope): Promise<RecoverOutcome>;
+}
+
+/** Facts, used to match and to refuse. What is asked and not declared is refused, never weakened. */
+export interface ExecutorCapabilities {
+  readonly isolation: 'none' | 'namespace' | 'container' | 'vm';
+  readonly defaultNetwork: Network;
+  readonly images: boolean;
+  readonly services: boolean;
+  readonly network: readonly Network[];
+  readonly limits: readonly LimitName[];
+  readonly os: ReadonlyArray<'linux' | 'windows' | 'darwin'>;
+  readonly arch: ReadonlyArray<'x64' | 'arm64'>;
+  readonly separateStderr: boolean;
+  readonly recover: boolean;
+}
+
+export interface ProbeReport {
+  /** undetected: never seen here; unavailable: was there, or is installed, and does not answer. */
+  readonly health: 'healthy' | 'degraded' | 'unavailable' | 'undetected';
+  /** One sentence with the reason, and what to do. */
+  readonly detail: string;
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+}
+
+export type RecoverOutcome =
+  | { readonly outcome: 'adopted'; readonly sandbox: Sandbox; readonly runningStep?: string }
+  | { readonly outcome: 'gone' };
+
+export interface SweepReport {
+  readonly removed: readonly SandboxId[];
+  readonly failed: ReadonlyArray<{ readonly id: SandboxId; readonly error: Error }>;
+}

@@ -1,0 +1,160 @@
+import type { RitmoError } from '../errors.js';
+import type { CancelReason, SandboxId } from './request.js';
+
+export interface PrepareScope {
+  readonly signal: AbortSignal;
+  /** Pulls and boots, in words for the job's log ("Pulling node:22, 43 %"). */
+  readonly progress: (message: string) => void;
+  /** Awaited as soon as the first outside resource exists, before the next is made. */
+  readonly record: (record: SandboxRecord) => Promise<void>;
+}
+
+/** JSON only. Core journals it; only the executor that wrote it reads `state`. It holds no secret. */
+export interface SandboxRecord {
+  readonly sandboxId: SandboxId;
+  readonly executor: string;
+  readonly stateVersion: number;
+  readonly state: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** The workspace between `allocate` and `prepare`. */
+export interface WorkspaceVolume extends AsyncDisposable {
+  readonly hostPath: string;
+  /** Path inside the sandbox, absolute. */
+  readonly workdir: string;
+  /** Who steps run as. */
+  readonly uid: number;
+  readonly gid: number;
+  /**
+   * Runs a tool of the host (git) on the workspace as its owner, confined as the job will be and with the
+   * job's network: what is checked out is as hostile as what is built. Settles by the rules of `Sandbox.run`.
+   */
+  runTool(tool: ToolSpec, scope: StepScope): Promise<StepExit>;
+}
+
+export interface ToolSpec {
+  /** argv[0] is a name that is looked up in the host's own path. */
+  readonly argv: readonly [string, ...string[]];
+  /** All of it; nothing is inherited but PATH, HOME and TMPDIR, which the executor sets. */
+  readonly env: Readonly<Record<string, string>>;
+  /**
+   * Files that the tool needs and the workspace must not hold (an askpass program, a token), by their name in
+   * the folder that the tool sees in the variable RITMO_TOOL_DIR: memory-backed, gone when the tool has ended.
+   */
+  readonly files?: Readonly<Record<string, { readonly content: string; readonly mode: number }>>;
+  /** Host paths that the tool may read, at the same place inside: a local repository. */
+  readonly readOnlyPaths?: readonly string[];
+}
+
+export interface Sandbox extends AsyncDisposable {
+  readonly id: SandboxId;
+  /** Path inside the sandbox of the workspace. */
+  readonly workdir: string;
+  /** Inside path of a memory-backed folder that no image, disk or inspect call shows: scripts and secret files live here. */
+  readonly privateDir: string;
+  /** One line for the log of the job: what confines it, and what does not ("process sandbox: bubblewrap, network none"). */
+  readonly description: string;
+  /** Writes files into the sandbox (under privateDir or workdir), before or between steps. Parents are made. */
+  put(files: AsyncIterable<FileEntry> | Iterable<FileEntry>, dest: string, signal: AbortSignal): Promise<void>;
+  /** Removes files and folders that `put` wrote; what is not there is no error. Inside paths. */
+  remove(paths: readonly string[], signal: AbortSignal): Promise<void>;
+  /**
+   * Runs one step. Resolves for every outcome that the step itself can have (failure, signal, cancel); rejects
+   * only when the sandbox broke (RITMO_SANDBOX_BROKEN). Once it has settled no process of the step is left, and
+   * no further `output.write` happens. One step at a time.
+   */
+  run(step: StepSpec, scope: StepScope): Promise<StepExit>;
+  /** After `recover`: takes up the step that still runs. Called once masks are back; before that no byte of it is read. */
+  attach?(stepId: string, scope: StepScope): Promise<StepExit>;
+  /** Streams matching files out, once everything in the sandbox is ended or frozen. Follows no link out of workdir. */
+  collect(request: CollectRequest, signal: AbortSignal): AsyncIterable<CollectedEntry>;
+  usage(signal: AbortSignal): Promise<ResourceUsage>;
+  /** Removes everything, the volume too. Never rejects for "already gone"; safe twice and at any moment. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface StepSpec {
+  /** `[a-z0-9-]{1,64}`, unique in the sandbox. */
+  readonly id: string;
+  readonly argv: readonly [string, ...string[]];
+  /** Relative to workdir; workdir where absent. */
+  readonly cwd?: string;
+  /** All of it but PATH, HOME and TMPDIR, which the executor sets where they are not named here. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly user?: string;
+}
+
+export interface StepScope {
+  /** Aborted with a `CancelCause` to stop the step: the stop signal, then the kill. */
+  readonly signal: AbortSignal;
+  readonly stop: { readonly signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP'; readonly graceMs: number };
+  readonly output: OutputWriter;
+}
+
+export interface OutputWriter {
+  /** A returned promise means "full": await it before reading more from the process. The bytes are the writer's until then. */
+  write(stream: 'stdout' | 'stderr', bytes: Uint8Array): void | Promise<void>;
+}
+
+export type StepExit =
+  | { readonly status: 'exited'; readonly code: number; readonly limit?: LimitHit; readonly stragglers?: number }
+  | { readonly status: 'signalled'; readonly signal: string; readonly limit?: LimitHit; readonly stragglers?: number }
+  | { readonly status: 'cancelled'; readonly reason: CancelReason; readonly forced: boolean }
+  /** The step's own fault: no such shell, folder or program, or arguments too long (RITMO_STEP_NOT_STARTED). */
+  | { readonly status: 'not-started'; readonly error: RitmoError };
+
+/** The limit that ended the step: said in the job's log and in its failure, never left to guess. */
+export type LimitHit = 'memory' | 'disk' | 'pids';
+
+interface EntryBase {
+  /** Relative, '/'-separated, normalised; never absolute, never with '..'. */
+  readonly path: string;
+  /** The name as the file system has it, where `path` cannot show it in UTF-8. */
+  readonly pathBytes?: Uint8Array;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly mtimeMs: number;
+}
+export interface FileBody extends EntryBase {
+  readonly kind: 'file';
+  readonly size: number;
+  /** Read at most once, before the iteration that yielded the entry goes on. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /**
+   * Present where the bytes can be read at any time until the sandbox is disposed, as often as needed, from
+   * `start` up to but without `end`: an upload then needs no copy for a retry. Rejects when the file changed.
+   */
+  readonly range?: (start: number, end: number) => AsyncIterable<Uint8Array>;
+}
+export interface LinkEntry extends EntryBase {
+  readonly kind: 'link';
+  /** As it stands in the link; it stays inside workdir. */
+  readonly target: string;
+}
+export type FileEntry = FileBody | LinkEntry;
+
+/** What matched and cannot be given: a device, a link that leaves, a file that vanished. */
+export interface RefusedEntry {
+  readonly kind: 'refused';
+  readonly path: string;
+  /** One sentence for the log of the job. */
+  readonly why: string;
+}
+export type CollectedEntry = FileEntry | RefusedEntry;
+
+export interface CollectRequest {
+  /** Globs over paths relative to workdir; a folder stands for all that it holds. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Whether `*` matches a leading dot. `.git` of the workspace's root is never matched by a pattern that does not name it. */
+  readonly dotfiles: boolean;
+  /** Beyond these the iteration rejects with RITMO_ARTIFACT_LIMIT. */
+  readonly maxFiles: number;
+  readonly maxBytes: number;
+}
+
+export interface ResourceUsage {
+  readonly cpuMs: number;
+  readonly memoryPeakBytes?: number;
+  readonly diskBytes?: number;
+}

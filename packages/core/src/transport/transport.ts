@@ -1,0 +1,82 @@
+import type {
+  Adoption,
+  AdoptionRequest,
+  AppendAnswer,
+  ArtifactFile,
+  ArtifactPlan,
+  ClaimRequest,
+  HeartbeatAnswer,
+  JobResult,
+  Offer,
+  Registration,
+  Seal,
+  WorkerEvent,
+  WorkerInfo,
+  WorkerPatch,
+  WorkerStatus,
+} from '@ritmo/protocol';
+
+/** The right of this worker to run one attempt of a job. */
+export interface Lease {
+  readonly jobId: string;
+  readonly epoch: number;
+  /** The job token: lives as long as the epoch, and is never written to disk. */
+  readonly token: string;
+  readonly ttlMs: number;
+}
+
+/** Why an offer is handed back. */
+export interface ReleaseCause {
+  readonly code: string;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+/**
+ * The worker API, or another way to the same ends. Every write is idempotent and carries the lease; a stale
+ * lease rejects with RITMO_FENCED. Calls retry what may be retried by themselves until `signal` is aborted, so a
+ * rejection is the server's word or the signal's reason.
+ */
+export interface Transport extends AsyncDisposable {
+  readonly name: string;
+  register(info: WorkerInfo, signal: AbortSignal): Promise<Registration>;
+  update(patch: WorkerPatch, signal: AbortSignal): Promise<void>;
+  /** Waits for work. The same requestId gives the same offers. */
+  claim(request: ClaimRequest, signal: AbortSignal): Promise<readonly Offer[]>;
+  accept(lease: Lease, signal: AbortSignal): Promise<void>;
+  /** Hands an offer back before its first step; the attempt does not count. */
+  release(lease: Lease, why: ReleaseCause, signal: AbortSignal): Promise<void>;
+  /** After a restart: what happens to the leases that the worker still holds. */
+  adopt(leases: AdoptionRequest, signal: AbortSignal): Promise<readonly Adoption[]>;
+  heartbeat(status: WorkerStatus, signal: AbortSignal): Promise<HeartbeatAnswer>;
+  /** Cancel, drain, resume as they happen; ends or rejects when the connection does, and is opened again by the caller. */
+  events(signal: AbortSignal): AsyncIterable<WorkerEvent>;
+  /** Bytes of the masked log from `offset` on; answers the offset that is wanted next, also after a gap. */
+  appendLog(lease: Lease, offset: number, bytes: Uint8Array, signal: AbortSignal): Promise<AppendAnswer>;
+  /** The offset that is wanted next, without sending. */
+  logOffset(lease: Lease, signal: AbortSignal): Promise<number>;
+  /** Resolves with nothing when sealed, or with the offset to send again from. */
+  sealLog(lease: Lease, seal: Seal, signal: AbortSignal): Promise<{ readonly next: number } | undefined>;
+  finish(lease: Lease, result: JobResult, signal: AbortSignal): Promise<void>;
+  deregister(signal: AbortSignal): Promise<void>;
+  /** Present where the server takes artifacts: what `apiArtifactStore` stands on. */
+  readonly artifacts?: ArtifactTransport;
+}
+
+export interface ArtifactTransport {
+  plan(lease: Lease, files: readonly ArtifactFile[], signal: AbortSignal): Promise<readonly ArtifactPlan[]>;
+  /** One PUT, not retried here: the body may have been read. Answers the ETag where there is one. */
+  upload(
+    lease: Lease,
+    target: { readonly url: string; readonly headers: Readonly<Record<string, string>> },
+    body: AsyncIterable<Uint8Array>,
+    size: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly etag?: string }>;
+  complete(
+    lease: Lease,
+    artifactId: string,
+    done: { readonly sha256: string; readonly etags?: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<void>;
+}
