@@ -1,0 +1,83 @@
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { capture } from './run.mjs';
+import { say } from './say.mjs';
+
+/** Programs that builds and tests call, and the Debian package of each. */
+const programs = [
+  { binary: 'git', package: 'git', why: 'checks out sources' },
+  { binary: 'bwrap', package: 'bubblewrap', why: 'confines builds of the process executor' },
+  { binary: 'setpriv', package: 'util-linux', why: 'gives a build a user of its own' },
+];
+
+const lockWaitSeconds = 180;
+
+/**
+ * Installs what is missing where we may (root on Debian or Ubuntu), and says elsewhere what to install. Never
+ * fails: what needs a missing program says so itself. `RITMO_SETUP_SYSTEM=0` leaves the machine as it is.
+ */
+export async function installSystemPackages() {
+  if (process.platform !== 'linux') {
+    say(`this is ${process.platform}: builds cannot be confined with bubblewrap here, only the bare level works`);
+    return;
+  }
+  const missing = findMissing();
+  if (missing.length === 0) return;
+  const names = [...new Set(missing.map((program) => program.package))];
+  if (mayInstall()) await aptInstall(names);
+  for (const program of findMissing()) {
+    say(`${program.binary} is missing (it ${program.why}); install the package ${program.package}${adviceFor(names)}`);
+  }
+}
+
+const findMissing = () => programs.filter((program) => !onPath(program.binary));
+
+function onPath(binary) {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return folders.some((folder) => folder !== '' && isExecutable(join(folder, binary)));
+}
+
+function isExecutable(file) {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function mayInstall() {
+  return process.env.RITMO_SETUP_SYSTEM !== '0' && process.getuid?.() === 0 && isDebianLike() && onPath('apt-get');
+}
+
+function isDebianLike() {
+  if (!existsSync('/etc/os-release')) return false;
+  const release = readFileSync('/etc/os-release', 'utf8');
+  return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(release);
+}
+
+function adviceFor(names) {
+  return isDebianLike() ? `: sudo apt-get install -y ${names.join(' ')}` : '';
+}
+
+async function aptInstall(names) {
+  say(`installing system packages: ${names.join(' ')}`);
+  const updated = await apt(['update']);
+  if (updated.code !== 0) say('apt-get update failed; going on with the package lists that are there');
+  const installed = await apt(['install', '-y', '--no-install-recommends', ...names]);
+  if (installed.code !== 0) process.stderr.write(installed.output);
+}
+
+/** Runs apt-get, and waits while another one holds its locks. */
+async function apt(args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const until = Date.now() + lockWaitSeconds * 1000;
+  for (let told = false; ; told = true) {
+    const result = await capture('apt-get', ['-q', '-o', `DPkg::Lock::Timeout=${lockWaitSeconds}`, ...args], { env });
+    const locked = result.code !== 0 && /Could not get lock|is held by process/.test(result.output);
+    if (!locked || Date.now() > until) return result;
+    if (!told) say('another apt-get is at work; waiting for it');
+    await sleep(2000);
+  }
+}
