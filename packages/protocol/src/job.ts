@@ -92,7 +92,10 @@ const sourceSchema = z.strictObject({
     .min(1)
     .max(255)
     .regex(/^[A-Za-z0-9_][A-Za-z0-9._/@+-]*$/, 'is not a branch, tag or commit')
-    .refine((ref) => !ref.includes('..') && !ref.endsWith('.lock') && !ref.includes('@{'), 'is not a branch, tag or commit')
+    .refine(
+      (ref) => !ref.includes('..') && !ref.endsWith('.lock') && !ref.includes('@{'),
+      'is not a branch, tag or commit',
+    )
     .optional(),
   depth: z.int().min(1).optional(),
   submodules: z.boolean().default(false),
@@ -116,62 +119,65 @@ const secretEntry = (spelling: Spelling) => {
     .transform((secret) => (typeof secret === 'string' ? whole.parse({ name: secret }) : secret));
 };
 
+/** Two entries of one name would hide each other. Said even where an entry is wrong in another way too. */
+function uniqueNames(entries: ReadonlyArray<{ readonly name: string }>, context: z.core.$RefinementCtx) {
+  const seen = new Set<string>();
+  for (const [index, entry] of entries.entries()) {
+    const name: unknown = entry?.name;
+    if (typeof name !== 'string') continue;
+    const message = `${JSON.stringify(name)} is there twice`;
+    if (seen.has(name)) context.addIssue({ code: 'custom', path: [index, 'name'], message });
+    seen.add(name);
+  }
+}
+const evenIfWrong = { when: ({ value }: { readonly value: unknown }) => Array.isArray(value) };
+
 /** The job schema in one of its two spellings. Both give the same values: milliseconds and bytes. */
 export function jobSchema(spelling: Spelling) {
-  return z
-    .strictObject({
-      version: z.literal(1).default(1),
-      name: displayText(255),
-      isolation: shortName.optional(),
-      labels: labels.default({}),
-      image: imageSchema(spelling).optional(),
-      profile: z.enum(['standard', 'hardened']).default('standard'),
-      source: sourceSchema.optional(),
-      env: environment.default({}),
-      secrets: z.array(secretEntry(spelling)).max(500).default([]),
-      network: z.enum(['isolated', 'none', 'host']).optional(),
-      limits: limitsSchema(spelling).default({}),
-      timeout: spelling.duration().default(defaults.timeoutMs),
-      grace: atMost(spelling.duration(), maxGraceMs, '5m').default(defaults.graceMs),
-      onLost: z.enum(['fail', 'requeue']).default('fail'),
-      attempts: z.int().min(1).max(100).default(1),
-      services: z.record(shortName, serviceSchema(spelling)).default({}),
-      caches: z
-        .array(
-          z.strictObject({
-            key: displayText(512),
-            fallback: z.array(displayText(512)).max(10).default([]),
-            paths: z.array(workspacePath).min(1).max(100),
-          }),
-        )
-        .max(50)
-        .default([]),
-      steps: z.array(stepSchema(spelling)).min(1).max(500),
-      artifacts: z
-        .array(
-          z.strictObject({
-            name: shortName,
-            paths: z.array(workspacePath).min(1).max(100),
-            exclude: z.array(workspacePath).max(100).default([]),
-            when: z.enum(['success', 'failure', 'always']).default('success'),
-            required: z.boolean().default(false),
-            dotfiles: z.boolean().default(false),
-            expireIn: spelling.duration().optional(),
-          }),
-        )
-        .max(100)
-        .default([]),
-    })
-    .superRefine((job, context) => {
-      const repeated = (names: readonly string[], path: string) => {
-        for (const [index, name] of names.entries()) {
-          if (names.indexOf(name) !== index)
-            context.addIssue({ code: 'custom', path: [path, index, 'name'], message: `${JSON.stringify(name)} is there twice` });
-        }
-      };
-      repeated(job.secrets.map((secret) => secret.name), 'secrets');
-      repeated(job.artifacts.map((artifact) => artifact.name), 'artifacts');
-    });
+  return z.strictObject({
+    version: z.literal(1).default(1),
+    name: displayText(255),
+    isolation: shortName.optional(),
+    labels: labels.default({}),
+    image: imageSchema(spelling).optional(),
+    profile: z.enum(['standard', 'hardened']).default('standard'),
+    source: sourceSchema.optional(),
+    env: environment.default({}),
+    secrets: z.array(secretEntry(spelling)).max(500).superRefine(uniqueNames, evenIfWrong).default([]),
+    network: z.enum(['isolated', 'none', 'host']).optional(),
+    limits: limitsSchema(spelling).default({}),
+    timeout: spelling.duration().default(defaults.timeoutMs),
+    grace: atMost(spelling.duration(), maxGraceMs, '5m').default(defaults.graceMs),
+    onLost: z.enum(['fail', 'requeue']).default('fail'),
+    attempts: z.int().min(1).max(100).default(1),
+    services: z.record(shortName, serviceSchema(spelling)).default({}),
+    caches: z
+      .array(
+        z.strictObject({
+          key: displayText(512),
+          fallback: z.array(displayText(512)).max(10).default([]),
+          paths: z.array(workspacePath).min(1).max(100),
+        }),
+      )
+      .max(50)
+      .default([]),
+    steps: z.array(stepSchema(spelling)).min(1).max(500),
+    artifacts: z
+      .array(
+        z.strictObject({
+          name: shortName,
+          paths: z.array(workspacePath).min(1).max(100),
+          exclude: z.array(workspacePath).max(100).default([]),
+          when: z.enum(['success', 'failure', 'always']).default('success'),
+          required: z.boolean().default(false),
+          dotfiles: z.boolean().default(false),
+          expireIn: spelling.duration().optional(),
+        }),
+      )
+      .max(100)
+      .superRefine(uniqueNames, evenIfWrong)
+      .default([]),
+  });
 }
 
 /** The job as the wire carries it. */

@@ -11,7 +11,13 @@ const step = z.int().min(0);
  */
 export const logHeader = z.object({ k: z.literal('log'), v: z.literal(1), job: jobId, epoch, start: z.iso.datetime() });
 export const logStepStart = z.object({ t, k: z.literal('step'), s: step, name: z.string(), cmd: z.string() });
-export const logOutput = z.object({ t, k: z.literal('out'), s: step, fd: z.union([z.literal(1), z.literal(2)]), m: z.string() });
+export const logOutput = z.object({
+  t,
+  k: z.literal('out'),
+  s: step,
+  fd: z.union([z.literal(1), z.literal(2)]),
+  m: z.string(),
+});
 export const logStepEnd = z.object({
   t,
   k: z.literal('end'),

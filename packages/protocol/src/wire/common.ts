@@ -7,12 +7,23 @@ export const epochHeader = 'Ritmo-Epoch';
 export const protocolHeader = 'Ritmo-Protocol';
 
 /** An enum of which a newer peer may know more: an unknown value is read as `fallback`. */
-export function openEnum<const Values extends readonly [string, ...string[]]>(values: Values, fallback: Values[number]) {
+export function openEnum<const Values extends readonly [string, ...string[]]>(
+  values: Values,
+  fallback: Values[number],
+) {
   return z.enum(values).catch(fallback as never);
 }
 
 /** Why work is stopped. The first reason wins. */
-export const cancelReasons = ['user', 'superseded', 'job-timeout', 'step-timeout', 'agent-stopping', 'lease-lost', 'limit'] as const;
+export const cancelReasons = [
+  'user',
+  'superseded',
+  'job-timeout',
+  'step-timeout',
+  'agent-stopping',
+  'lease-lost',
+  'limit',
+] as const;
 export const cancelReason = openEnum(cancelReasons, 'user');
 
 /** A cancel as it rides on answers and events; `graceMs` lies between the stop signal and the kill. */

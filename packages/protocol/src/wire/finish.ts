@@ -27,7 +27,9 @@ export const finishRequest = z.object({
   /** Present for every outcome but `succeeded`. */
   failure: failure.optional(),
   steps: z.array(stepResult),
-  usage: z.object({ cpuMs: z.int().min(0), memoryPeakBytes: z.int().min(0).optional(), diskBytes: z.int().min(0).optional() }).optional(),
+  usage: z
+    .object({ cpuMs: z.int().min(0), memoryPeakBytes: z.int().min(0).optional(), diskBytes: z.int().min(0).optional() })
+    .optional(),
   durationMs: z.int().min(0),
   log: z.object({ length: z.int().min(0), sha256 }).optional(),
   /** Number of files stored. */

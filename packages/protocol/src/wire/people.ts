@@ -48,7 +48,14 @@ export const placement = z.object({
 
 export const jobDetail = jobSummary.extend({
   job,
-  attempts: z.array(z.object({ epoch, worker: z.string().optional(), state: jobState, log: z.object({ length: z.int(), sealed: z.boolean() }) })),
+  attempts: z.array(
+    z.object({
+      epoch,
+      worker: z.string().optional(),
+      state: jobState,
+      log: z.object({ length: z.int(), sealed: z.boolean() }),
+    }),
+  ),
   steps: z.array(stepResult),
   artifacts: z.int().min(0),
   placement: z.array(placement).optional(),
@@ -56,7 +63,10 @@ export const jobDetail = jobSummary.extend({
 export type JobDetail = z.output<typeof jobDetail>;
 export const jobPage = z.object({ jobs: z.array(jobSummary), cursor: z.string().optional() });
 
-export const cancelRequest = z.object({ reason: z.enum(['user', 'superseded']).default('user'), graceMs: z.int().min(0).max(300_000).optional() });
+export const cancelRequest = z.object({
+  reason: z.enum(['user', 'superseded']).default('user'),
+  graceMs: z.int().min(0).max(300_000).optional(),
+});
 
 export const artifactEntry = z.object({
   artifactId: z.string(),

@@ -107,16 +107,16 @@ export const workerStatus = z.object({
   state: openEnum(workerStates, 'busy'),
   reasons: z.array(z.string()).default([]),
   running: z.array(leaseName.extend({ phase: openEnum(buildPhases, 'running'), logBytes: z.int().min(0) })),
-  host: z
-    .object({ cpu: z.number(), memory: z.number(), disk: z.number(), load: z.number() })
-    .partial()
-    .default({}),
+  host: z.object({ cpu: z.number(), memory: z.number(), disk: z.number(), load: z.number() }).partial().default({}),
 });
 export type WorkerStatus = z.output<typeof workerStatus>;
 
 export const heartbeatAnswer = z.object({
   jobs: z.array(
-    leaseName.extend({ verdict: openEnum(['keep', 'cancel', 'fenced', 'unknown'], 'unknown'), cancel: cancelOrder.optional() }),
+    leaseName.extend({
+      verdict: openEnum(['keep', 'cancel', 'fenced', 'unknown'], 'unknown'),
+      cancel: cancelOrder.optional(),
+    }),
   ),
   command: z.enum(['pause', 'resume', 'drain']).optional().catch(undefined),
 });
@@ -124,7 +124,14 @@ export type HeartbeatAnswer = z.output<typeof heartbeatAnswer>;
 
 /** One server-sent event of a worker's stream; delivered at least once. A type it does not know is ignored by a worker. */
 export const workerEvent = z.discriminatedUnion('type', [
-  z.object({ seq: z.int().min(0), type: z.literal('cancel'), jobId, epoch, reason: cancelReason, graceMs: z.int().min(0) }),
+  z.object({
+    seq: z.int().min(0),
+    type: z.literal('cancel'),
+    jobId,
+    epoch,
+    reason: cancelReason,
+    graceMs: z.int().min(0),
+  }),
   z.object({ seq: z.int().min(0), type: z.enum(['pause', 'resume', 'drain']) }),
 ]);
 export type WorkerEvent = z.output<typeof workerEvent>;
