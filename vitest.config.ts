@@ -1,48 +1,46 @@
+import { availableParallelism } from 'node:os';
 import { defaultServerConditions } from 'vite';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
-const source = { resolve: { conditions: ['@ritmo/source', ...defaultServerConditions] } };
-const ssr = { resolve: { conditions: ['@ritmo/source', ...defaultServerConditions] } };
+const conditions = ['@ritmo/source', ...defaultServerConditions];
+const cpus = availableParallelism();
 
-/** unit: pure and fast, in threads. integration and e2e: real processes, so one fork a CPU and longer limits. */
+/** A project that reads our packages from their sources, so that no test needs a build. */
+function project(test: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {
+  return { resolve: { conditions }, ssr: { resolve: { conditions } }, test: { ...test, maxWorkers: cpus } };
+}
+
+/** One after the other: unit (pure and fast, in threads), then integration and e2e (real processes, in forks). */
 export default defineConfig({
   test: {
     restoreMocks: true,
     unstubEnvs: true,
     retry: 0,
+    allowOnly: false,
     projects: [
-      {
-        ...source,
-        ssr,
-        test: {
-          name: 'unit',
-          include: ['packages/*/test/**/*.test.ts', 'tests/repo/**/*.test.ts'],
-          exclude: ['**/*.int.test.ts', '**/node_modules/**'],
-          pool: 'threads',
-        },
-      },
-      {
-        ...source,
-        ssr,
-        test: {
-          name: 'integration',
-          include: ['packages/*/test/**/*.int.test.ts'],
-          pool: 'forks',
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
-        },
-      },
-      {
-        ...source,
-        ssr,
-        test: {
-          name: 'e2e',
-          include: ['tests/e2e/**/*.test.ts', 'tests/faults/**/*.test.ts'],
-          pool: 'forks',
-          testTimeout: 90_000,
-          hookTimeout: 90_000,
-        },
-      },
+      project({
+        name: 'unit',
+        include: ['packages/*/test/**/*.test.ts', 'tests/repo/**/*.test.ts'],
+        exclude: ['**/*.int.test.ts', '**/node_modules/**'],
+        pool: 'threads',
+        sequence: { groupOrder: 0 },
+      }),
+      project({
+        name: 'integration',
+        include: ['packages/*/test/**/*.int.test.ts', 'tests/repo/**/*.int.test.ts'],
+        pool: 'forks',
+        testTimeout: 30_000,
+        hookTimeout: 30_000,
+        sequence: { groupOrder: 1 },
+      }),
+      project({
+        name: 'e2e',
+        include: ['tests/e2e/**/*.test.ts', 'tests/faults/**/*.test.ts'],
+        pool: 'forks',
+        testTimeout: 90_000,
+        hookTimeout: 90_000,
+        sequence: { groupOrder: 2 },
+      }),
     ],
   },
 });

@@ -1,39 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { inRoot } from './lib/paths.mjs';
-import { run, toolEnvironment } from './lib/run.mjs';
-import { main, say } from './lib/say.mjs';
+import { run } from './lib/run.mjs';
+import { main } from './lib/say.mjs';
 import { setup } from './setup.mjs';
-import { summarize } from './lib/test-count.mjs';
 
-/** `npm test [-- ARGS]`: sets the machine up, runs vitest, and ends in a line that counts the tests. */
+/** `npm test [-- ARGS]`: sets the machine up, then runs all tests, or those that the arguments name. */
 await main(async () => {
   await setup();
-  const folder = await mkdtemp(join(tmpdir(), 'ritmo-test-'));
-  try {
-    const report = join(folder, 'count.json');
-    const code = await vitest(report, process.argv.slice(2));
-    const { exitCode, problems, line } = summarize(await readReport(report), code, process.env.CI === 'true');
-    for (const problem of problems) say(problem);
-    process.stdout.write(`${line}\n`);
-    return exitCode;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return run(process.execPath, [inRoot('scripts', 'run-tests.mjs'), ...process.argv.slice(2)]);
 });
-
-function vitest(report, args) {
-  const reporters = ['--reporter=default', `--reporter=${inRoot('scripts', 'lib', 'count-reporter.mjs')}`];
-  return run(process.execPath, [inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run', ...reporters, ...args], {
-    env: { ...toolEnvironment(), RITMO_TEST_COUNT: report },
-  });
-}
-
-async function readReport(file) {
-  try {
-    return JSON.parse(await readFile(file, 'utf8'));
-  } catch {
-    return undefined;
-  }
-}
