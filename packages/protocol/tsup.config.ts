@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: ['src/codes.ts', 'src/index.ts'],
+  entry: ['src/codes.ts', 'src/index.ts', 'src/routes.ts'],
   format: 'esm',
   target: 'node20',
   sourcemap: true,

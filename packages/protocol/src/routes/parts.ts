@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { epoch, jobId } from '../names.js';
+import { epochHeader, protocolHeader } from '../wire/common.js';
+
+/** Header of the answers to log calls: the offset that is wanted next. */
+export const logNextHeader = 'Ritmo-Log-Next';
+/** Header of log answers to people: the attempt whose log it is. */
+export const attemptHeader = 'Ritmo-Attempt';
+/** Header that makes a repeated submit harmless. */
+export const idempotencyHeader = 'Idempotency-Key';
+
+const digits = (schema: z.ZodNumber) =>
+  z
+    .string()
+    .regex(/^\d{1,16}$/, 'must be a number')
+    .transform(Number)
+    .pipe(schema);
+
+export const wireInt = digits(z.int().min(0));
+export const wireEpoch = digits(epoch);
+export const flag = z.enum(['0', '1', 'true', 'false']).transform((word) => word === '1' || word === 'true');
+
+export const workerParams = z.object({ id: z.string().max(64) });
+export const jobParams = z.object({ id: jobId });
+export const artifactParams = z.object({ id: jobId, artifactId: z.string().max(64) });
+
+export const epochHeaders = z.object({ [epochHeader]: wireEpoch });
+export const protocolHeaders = z.object({ [protocolHeader]: z.string().optional() });
+export const logNext = z.object({ [logNextHeader]: z.string() });
+export const attemptOf = z.object({ [attemptHeader]: z.string() });
