@@ -1,1 +1,13 @@
-export {};
+export { Agent, type DrainReport } from './agent/agent.js';
+export type { AgentEvents } from './agent/events.js';
+export type { AgentOptions, AgentPolicy } from './agent/options.js';
+export { type AgentState, agentTransitions } from './agent/state.js';
+export * from './artifact/index.js';
+export type * from './artifact/store.js';
+export { systemClock } from './clock.js';
+export * from './executor.js';
+export { bindExecutor, loadExecutor } from './executor/load.js';
+export { silentLogger } from './logger.js';
+export * from './transport/index.js';
+export type * from './transport/transport.js';
+export { version } from './version.js';

@@ -1,0 +1,252 @@
+import { after } from '../build/deadline.js';
+import { systemClock } from '../clock.js';
+import { RitmoError } from '../errors.js';
+import type { Logger } from '../executor/host.js';
+import { silentLogger } from '../logger.js';
+import { deferred } from './deferred.js';
+import { type AgentEvents, SafeEmitter } from './events.js';
+import { type AgentOptions, type CheckedOptions, checkOptions } from './options.js';
+import { type AgentState, StateMachine } from './state.js';
+import { Worker } from './worker.js';
+
+/** How long `stop` goes on telling the server of ended builds, in milliseconds; the next start tells the rest. */
+const lastWordsMs = 10_000;
+
+/** What became of the builds that ran when a drain began. */
+export interface DrainReport {
+  readonly finished: readonly string[];
+  readonly cancelled: readonly string[];
+}
+
+/**
+ * The worker agent. The constructor validates its options and nothing more: no socket, no timer, no file before
+ * `start()`. It installs no signal handlers and prints nothing.
+ *
+ * @throws RITMO_USAGE from the constructor, with everything that is wrong with the options.
+ */
+export class Agent implements AsyncDisposable {
+  readonly #options: CheckedOptions;
+  readonly #log: Logger;
+  readonly #events: SafeEmitter;
+  readonly #machine: StateMachine;
+  readonly #done = deferred<void>();
+  readonly #starting = new AbortController();
+  readonly #drained: DrainReport & { finished: string[]; cancelled: string[] } = { finished: [], cancelled: [] };
+  #worker: Worker | undefined;
+  #start: Promise<void> | undefined;
+  #ending: Promise<DrainReport> | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: AgentOptions) {
+    this.#options = checkOptions(options);
+    this.#log = options.log ?? silentLogger;
+    this.#events = new SafeEmitter(this.#log);
+    this.#machine = new StateMachine((from, to, cause) => {
+      this.#log.info({ from, to, ...(cause && { err: cause }) }, `the agent is ${to}`);
+      this.#events.emit('agent:state', { from, to, ...(cause && { cause }) });
+    });
+    // Whoever does not look at `done` must not die of it.
+    this.#done.promise.catch(() => {});
+    this.#countEnded();
+  }
+
+  get state(): AgentState {
+    return this.#machine.state;
+  }
+
+  /** Settles when the agent has ended: resolves at `stopped`, rejects at `failed`. Never an unhandled rejection. */
+  get done(): Promise<void> {
+    return this.#done.promise;
+  }
+
+  /** Resolves once registered and claiming; rejects with the first error that makes that impossible. */
+  async start(): Promise<void> {
+    this.#machine.go('starting');
+    this.#start = this.#open();
+    await this.#start;
+  }
+
+  /** Stays registered and claims nothing, until `resume`. */
+  async pause(): Promise<void> {
+    if (this.state === 'paused') return;
+    this.#machine.go('paused');
+    await this.#worker?.stopClaiming();
+  }
+
+  async resume(): Promise<void> {
+    if (this.state === 'running') return;
+    this.#machine.go('running');
+    this.#worker?.startClaiming();
+  }
+
+  /**
+   * No new jobs; running builds finish, or are cancelled at the deadline (`shutdown.drainMs`, by default without
+   * end); then deregistered. Idempotent.
+   */
+  drain(options: { readonly deadlineMs?: number } = {}): Promise<DrainReport> {
+    this.#ending ??= this.#drain(options.deadlineMs ?? this.#options.shutdown.drainMs);
+    return this.#ending;
+  }
+
+  /** No new jobs; running builds are cancelled, then killed after their grace. Idempotent; also during a drain. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  /** Starts, awaits the work, drains. Where both the work and the agent fail, both errors are kept. */
+  async runUntil<Value>(work: Promise<Value>): Promise<Value> {
+    work.catch(() => {});
+    await this.start();
+    const [worked, ended] = await Promise.allSettled([
+      Promise.race([work, this.done.then(() => Promise.reject(endedEarly()))]),
+      work.then(
+        () => this.drain(),
+        () => this.drain(),
+      ),
+    ]);
+    if (worked.status === 'rejected' && ended.status === 'rejected' && worked.reason !== ended.reason) {
+      throw new AggregateError([worked.reason, ended.reason], 'The work and the agent both failed.');
+    }
+    if (worked.status === 'rejected') throw worked.reason;
+    if (ended.status === 'rejected') throw ended.reason;
+    return worked.value;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  on<Name extends keyof AgentEvents>(event: Name, listener: (...payload: AgentEvents[Name]) => void): this {
+    this.#events.on(event, listener);
+    return this;
+  }
+
+  off<Name extends keyof AgentEvents>(event: Name, listener: (...payload: AgentEvents[Name]) => void): this {
+    this.#events.off(event, listener);
+    return this;
+  }
+
+  async #open(): Promise<void> {
+    try {
+      const worker = await Worker.open(
+        {
+          options: this.#options,
+          events: this.#events,
+          clock: this.#options.clock ?? systemClock,
+          log: this.#log,
+          listener: {
+            state: () => this.#workerState(),
+            command: (command) => this.#command(command),
+            broken: (error) => void this.#fail(error),
+          },
+        },
+        this.#starting.signal,
+      );
+      this.#worker = worker;
+      if (this.#starting.signal.aborted) throw this.#starting.signal.reason;
+      this.#machine.go('running');
+      worker.startClaiming();
+    } catch (error) {
+      if (!this.#starting.signal.aborted) {
+        this.#machine.go('failed', error as Error);
+        this.#done.reject(error as Error);
+      }
+      throw error;
+    }
+  }
+
+  async #drain(deadlineMs: number | undefined): Promise<DrainReport> {
+    if (this.#endUnstarted()) return this.#drained;
+    if (this.#machine.can('draining')) this.#machine.go('draining');
+    await this.#untilStarted();
+    const deadline = deadlineMs === undefined ? undefined : after(deadlineMs, () => void this.stop());
+    try {
+      await this.#worker?.stopClaiming();
+      await this.#worker?.builds.whenReported();
+    } finally {
+      deadline?.[Symbol.dispose]();
+    }
+    if (this.#stopped) await this.#stopped;
+    else await this.#close();
+    return this.#drained;
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#endUnstarted() || this.state === 'stopped' || this.state === 'failed') return;
+    this.#machine.go('stopping');
+    await this.#untilStarted();
+    const worker = this.#worker;
+    if (worker) {
+      await worker.stopClaiming();
+      const { graceMs } = this.#options.shutdown;
+      for (const build of worker.builds.running) this.#drained.cancelled.push(build.lease.jobId);
+      worker.builds.cancelAll({ reason: 'agent-stopping', ...(graceMs !== undefined && { graceMs }) });
+      await worker.builds.whenEnded();
+      const lastWords = after(lastWordsMs, () => worker.stopReporting());
+      await worker.builds.whenReported();
+      lastWords[Symbol.dispose]();
+    }
+    await this.#close();
+  }
+
+  /** A start under way is given up; one that is through is left alone. */
+  async #untilStarted(): Promise<void> {
+    if (!this.#worker)
+      this.#starting.abort(new RitmoError('RITMO_AGENT_STOPPING', 'The agent was stopped while it started.'));
+    await this.#start?.catch(() => {});
+  }
+
+  async #close(): Promise<void> {
+    await this.#worker?.close(true);
+    if (!this.#worker) await this.#options.transport[Symbol.asyncDispose]();
+    if (!this.#machine.can('stopped')) return;
+    this.#machine.go('stopped');
+    this.#done.resolve();
+  }
+
+  /** The server's word, or a defect, ended the agent: nothing more is sent. */
+  async #fail(error: Error): Promise<void> {
+    if (!this.#machine.can('failed')) return;
+    this.#machine.go('failed', error);
+    this.#events.emit('agent:error', { error, where: 'worker' });
+    const worker = this.#worker;
+    if (worker) {
+      worker.builds.fenceAll();
+      await worker.builds.whenEnded();
+      worker.stopReporting();
+      await worker.builds.whenReported();
+      await worker.close(false);
+    }
+    this.#done.reject(error);
+  }
+
+  #endUnstarted(): boolean {
+    if (this.state !== 'created') return false;
+    this.#machine.go('stopped');
+    this.#done.resolve();
+    return true;
+  }
+
+  #command(command: 'pause' | 'resume' | 'drain'): void {
+    if (command === 'drain') void this.drain();
+    else if (command === 'pause' && this.state === 'running') void this.pause();
+    else if (command === 'resume' && this.state === 'paused') void this.resume();
+  }
+
+  #workerState(): 'idle' | 'busy' | 'paused' | 'draining' {
+    if (this.state === 'paused') return 'paused';
+    if (this.state === 'draining' || this.state === 'stopping') return 'draining';
+    return this.#worker && this.#worker.builds.running.length > 0 ? 'busy' : 'idle';
+  }
+
+  #countEnded(): void {
+    this.on('job:finished', ({ jobId }) => {
+      if (this.state === 'draining' && !this.#drained.cancelled.includes(jobId)) this.#drained.finished.push(jobId);
+    });
+  }
+}
+
+function endedEarly(): RitmoError {
+  return new RitmoError('RITMO_AGENT_STOPPING', 'The agent ended before the work did.');
+}

@@ -1,0 +1,97 @@
+import type { Offer, WorkerStatus } from '@ritmo/protocol';
+import { Build } from '../build/build.js';
+import type { BuildContext } from '../build/context.js';
+import type { CancelCause } from '../executor/request.js';
+import type { LeaseWatch } from './lease-watch.js';
+import type { Slots } from './slots.js';
+
+/** The builds of an agent: those that run, and those that have ended while the server does not know yet. */
+export class Builds {
+  readonly #slots: Slots;
+  readonly #watch: LeaseWatch;
+  readonly #running = new Set<Build>();
+  readonly #reporting = new Set<Build>();
+  /** Reports of builds of an earlier agent process. */
+  readonly #others = new Set<Promise<void>>();
+  readonly #idle = new Set<() => void>();
+
+  constructor(slots: Slots, watch: LeaseWatch) {
+    this.#slots = slots;
+    this.#watch = watch;
+  }
+
+  start(offer: Offer, slot: number, context: BuildContext): Build {
+    const build = new Build(offer, slot, context);
+    this.#running.add(build);
+    this.#watch.renewed(build, this.#watch.mark());
+    void this.#follow(build, slot);
+    return build;
+  }
+
+  /** Keeps a drain from ending before `report` has settled. */
+  track(report: Promise<void>): void {
+    this.#others.add(report);
+    const done = () => {
+      this.#others.delete(report);
+      this.#wake();
+    };
+    report.then(done, done);
+  }
+
+  find(jobId: string, epoch: number): Build | undefined {
+    return this.held.find(({ lease }) => lease.jobId === jobId && lease.epoch === epoch);
+  }
+
+  /** Every build whose lease is needed. */
+  get held(): readonly Build[] {
+    return [...this.#running, ...this.#reporting];
+  }
+
+  get running(): readonly Build[] {
+    return [...this.#running];
+  }
+
+  get status(): WorkerStatus['running'] {
+    return this.held.map((build) => build.status);
+  }
+
+  cancelAll(cause: CancelCause): void {
+    for (const build of this.#running) build.abandon(cause);
+  }
+
+  fenceAll(): void {
+    for (const build of this.held) build.fence();
+  }
+
+  /** Resolves when no sandbox is left. */
+  async whenEnded(): Promise<void> {
+    while (this.#running.size > 0) await this.#changed();
+  }
+
+  /** Resolves when the server knows of every build, or the agent gave up telling. */
+  async whenReported(): Promise<void> {
+    while (this.#running.size + this.#reporting.size + this.#others.size > 0) await this.#changed();
+  }
+
+  async #follow(build: Build, slot: number): Promise<void> {
+    const { reported } = await build.run();
+    this.#running.delete(build);
+    this.#reporting.add(build);
+    this.#slots.give(slot);
+    this.#wake();
+    await reported;
+    this.#reporting.delete(build);
+    this.#watch.forget(build);
+    this.#wake();
+  }
+
+  #changed(): Promise<void> {
+    return new Promise((resolve) => this.#idle.add(resolve));
+  }
+
+  #wake(): void {
+    const waiting = [...this.#idle];
+    this.#idle.clear();
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,63 @@
+import type { Outcome } from '@ritmo/protocol';
+import { EventEmitter } from 'eventemitter3';
+import type { ArtifactRef } from '../artifact/store.js';
+import type { Logger } from '../executor/host.js';
+import type { ProbeReport, SweepReport } from '../executor/plugin.js';
+import type { CancelReason, JobId, SandboxId } from '../executor/request.js';
+import type { StepExit } from '../executor/sandbox.js';
+import type { AgentState } from './state.js';
+
+/** One object an event, so that a field can be added without breaking a listener. */
+export interface AgentEvents {
+  'agent:state': [event: { readonly from: AgentState; readonly to: AgentState; readonly cause?: Error }];
+  /** Something went wrong that no caller waits for; it is logged as well. */
+  'agent:error': [event: { readonly error: Error; readonly where: string }];
+  'worker:registered': [event: { readonly workerId: string; readonly name: string }];
+  'heartbeat:failed': [event: { readonly error: Error; readonly consecutive: number }];
+  'executor:probed': [event: { readonly executor: string; readonly report: ProbeReport }];
+  'executor:swept': [event: { readonly executor: string; readonly report: SweepReport }];
+  'job:claimed': [event: { readonly jobId: JobId; readonly epoch: number; readonly name: string }];
+  /** An offer was handed back before its first step. */
+  'job:released': [event: { readonly jobId: JobId; readonly epoch: number; readonly code: string }];
+  'job:prepared': [event: { readonly jobId: JobId; readonly sandboxId: SandboxId; readonly durationMs: number }];
+  'step:started': [event: { readonly jobId: JobId; readonly index: number; readonly name: string }];
+  'step:finished': [
+    event: { readonly jobId: JobId; readonly index: number; readonly exit: StepExit; readonly durationMs: number },
+  ];
+  /** Masked bytes of the job's log, as they are recorded. */
+  'job:log': [event: { readonly jobId: JobId; readonly bytes: Uint8Array }];
+  'artifact:stored': [event: { readonly jobId: JobId; readonly ref: ArtifactRef }];
+  'job:cancelling': [event: { readonly jobId: JobId; readonly reason: CancelReason }];
+  /** The build has ended and its sandbox is gone; the server may not know yet. */
+  'job:finished': [event: { readonly jobId: JobId; readonly outcome: Outcome; readonly durationMs: number }];
+  /** The server has the result and the sealed log. */
+  'job:reported': [event: { readonly jobId: JobId; readonly epoch: number }];
+}
+
+/** Emits without letting a listener that throws disturb the agent. */
+export class SafeEmitter {
+  readonly #emitter = new EventEmitter<AgentEvents>();
+  readonly #log: Logger;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  emit<Name extends keyof AgentEvents>(name: Name, event: AgentEvents[Name][0]): void {
+    for (const listener of this.#emitter.listeners(name)) {
+      try {
+        (listener as (event: AgentEvents[Name][0]) => void)(event);
+      } catch (error) {
+        this.#log.error({ err: error, event: name }, 'a listener of the agent threw');
+      }
+    }
+  }
+
+  on<Name extends keyof AgentEvents>(name: Name, listener: (...event: AgentEvents[Name]) => void): void {
+    this.#emitter.on(name, listener as never);
+  }
+
+  off<Name extends keyof AgentEvents>(name: Name, listener: (...event: AgentEvents[Name]) => void): void {
+    this.#emitter.off(name, listener as never);
+  }
+}

@@ -1,0 +1,57 @@
+import type { HeartbeatAnswer, WorkerStatus } from '@ritmo/protocol';
+import type { Clock, Logger } from '../executor/host.js';
+import type { Transport } from '../transport/transport.js';
+import { isFinal } from './final-errors.js';
+
+export interface HeartbeatLoop {
+  readonly transport: Transport;
+  readonly intervalMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly status: () => WorkerStatus;
+  readonly answered: (answer: HeartbeatAnswer) => void;
+  readonly failed: (error: Error, consecutive: number) => void;
+}
+
+/** Renews the leases every `intervalMs` ± 20 %. A heartbeat that finds no answer is given up for a fresh one. */
+export class Heartbeat {
+  readonly #loop: HeartbeatLoop;
+  #hurry = new AbortController();
+
+  constructor(loop: HeartbeatLoop) {
+    this.#loop = loop;
+  }
+
+  /** Sends one at once. */
+  now(): void {
+    this.#hurry.abort();
+  }
+
+  /** Ends when aborted; rejects with an error that ends the agent. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { intervalMs, clock } = this.#loop;
+    let consecutive = 0;
+    while (!signal.aborted) {
+      this.#hurry = new AbortController();
+      const wait = intervalMs * (0.8 + Math.random() * 0.4);
+      await clock.sleep(wait, AbortSignal.any([signal, this.#hurry.signal])).catch(() => {});
+      if (signal.aborted) return;
+      consecutive = await this.#beat(signal, consecutive);
+    }
+  }
+
+  /** Answers how many have failed in a row. */
+  async #beat(signal: AbortSignal, before: number): Promise<number> {
+    const { transport, intervalMs, status, answered, failed, log } = this.#loop;
+    try {
+      answered(await transport.heartbeat(status(), AbortSignal.any([signal, AbortSignal.timeout(intervalMs)])));
+      return 0;
+    } catch (error) {
+      if (signal.aborted) return before;
+      if (isFinal(error)) throw error;
+      log.warn({ err: error, consecutive: before + 1 }, 'a heartbeat failed');
+      failed(error as Error, before + 1);
+      return before + 1;
+    }
+  }
+}

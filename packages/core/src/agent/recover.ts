@@ -1,0 +1,85 @@
+import type { Adoption, JobResult, Registration } from '@ritmo/protocol';
+import { report, forget } from '../build/report.js';
+import type { BuildContext } from '../build/context.js';
+import { errored } from '../build/outcome.js';
+import { RitmoError } from '../errors.js';
+import type { JournalEntry } from '../journal/journal.js';
+import { LogRecorder, LogSender, MaskSet } from '../log/index.js';
+import type { Lease } from '../transport/transport.js';
+
+/**
+ * Takes up what the agent before this one left: for every lease of the journal the rest of its log is sent and its
+ * job finished, with its own result where it had one. Leases of which nothing is known are dropped. Answers the
+ * reports under way; none rejects.
+ */
+export async function adoptLeftovers(
+  entries: readonly JournalEntry[],
+  registration: Registration,
+  context: BuildContext,
+): Promise<readonly Promise<void>[]> {
+  const known = new Set(entries.map(({ jobId, epoch }) => `${jobId}.${epoch}`));
+  const unknown = registration.leases.filter(({ jobId, epoch }) => !known.has(`${jobId}.${epoch}`));
+  if (entries.length + unknown.length === 0) return [];
+  const adoptions = await context.transport.adopt(
+    [
+      ...entries.map(({ jobId, epoch }) => ({ jobId, epoch, intent: 'finish' as const })),
+      ...unknown.map(({ jobId, epoch }) => ({ jobId, epoch, intent: 'drop' as const })),
+    ],
+    context.reporting,
+  );
+  return entries.map((entry) => {
+    const adoption = adoptions.find(({ jobId, epoch }) => jobId === entry.jobId && epoch === entry.epoch);
+    return settle(entry, adoption, registration.leaseTtlMs, context);
+  });
+}
+
+async function settle(
+  entry: JournalEntry,
+  adoption: Adoption | undefined,
+  ttlMs: number,
+  context: BuildContext,
+): Promise<void> {
+  const { state, emit, reporting } = context;
+  const log = context.log.child({ job: entry.jobId, epoch: entry.epoch });
+  try {
+    if (adoption?.jobToken === undefined) {
+      log.info({ code: adoption?.code }, 'the server wants nothing more of a build of the agent before');
+      await forget(state, entry);
+      return;
+    }
+    await finishLeftover(entry, { jobId: entry.jobId, epoch: entry.epoch, token: adoption.jobToken, ttlMs }, context);
+    emit('job:reported', { jobId: entry.jobId, epoch: entry.epoch });
+    log.info({ outcome: entry.result?.outcome ?? 'errored' }, 'a build of the agent before was reported');
+  } catch (error) {
+    if (reporting.aborted) return;
+    const known = RitmoError.from(error);
+    log.error({ err: known }, 'a build of the agent before could not be reported');
+    emit('agent:error', { error: known, where: `report of job ${entry.jobId}` });
+    if (!known.retryable) await forget(state, entry).catch(() => {});
+  }
+}
+
+async function finishLeftover(entry: JournalEntry, lease: Lease, context: BuildContext): Promise<void> {
+  const { state, clock, transport, reporting } = context;
+  const crashed = errored(new RitmoError('RITMO_AGENT_CRASHED', 'The agent died while it ran the job.'));
+  const recorder = await LogRecorder.reopen({
+    path: state.spoolPath(lease.jobId, lease.epoch),
+    jobId: lease.jobId,
+    epoch: lease.epoch,
+    clock,
+    masks: new MaskSet(),
+  });
+  if (!entry.seal) recorder.note('error', 'The agent died here; what the build printed after this is missing.');
+  const seal = await recorder.close();
+  const sender = new LogSender({ spool: recorder.spool, transport, lease, onCancel: () => {}, signal: reporting });
+  sender.done.catch(() => {});
+  const result: JobResult = entry.result ?? {
+    ...crashed,
+    steps: [],
+    durationMs: Math.max(0, clock.now() - Date.parse(entry.claimedAt)),
+    artifacts: 0,
+    log: { length: seal.length, sha256: seal.sha256 },
+  };
+  await state.journal.write({ ...entry, result, seal });
+  await report({ transport, state, clock, lease, sender, seal, result }, reporting);
+}

@@ -1,0 +1,415 @@
+import type { Job, JobResult, Offer, StepResult, WorkerStatus } from '@ritmo/protocol';
+import { storeArtifacts } from '../artifact/index.js';
+import { RitmoError } from '../errors.js';
+import type { CancelCause } from '../executor/request.js';
+import type { PrepareScope, ResourceUsage, Sandbox, WorkspaceVolume } from '../executor/sandbox.js';
+import type { JournalEntry } from '../journal/journal.js';
+import { LogRecorder, LogSender, MaskSet } from '../log/index.js';
+import { maskedLogger } from '../logger.js';
+import type { Logger } from '../executor/host.js';
+import type { Lease } from '../transport/transport.js';
+import { admit } from './admission.js';
+import { Cancellation } from './cancellation.js';
+import type { BuildContext } from './context.js';
+import { after } from './deadline.js';
+import { NoteWriter } from './note-writer.js';
+import { closingLine, errored, stopped, type Verdict } from './outcome.js';
+import { forget, report } from './report.js';
+import { sandboxRequest } from './sandbox-request.js';
+import { BuildSecrets } from './secrets.js';
+import { checkout } from './source/index.js';
+import { runSteps } from './steps.js';
+
+type Phase = WorkerStatus['running'][number]['phase'];
+
+/** Past this, a dispose that has not settled is reported; it goes on. */
+const disposeWatchMs = 60_000;
+const defaultArtifactLimits = { maxFiles: 100_000, maxBytes: 10 * 1024 ** 3 } as const;
+
+/**
+ * One attempt of a job on this worker: claim → journal → accept ∥ (allocate → fill → prepare) → steps → artifacts →
+ * seal → finish, and the sandbox is gone.
+ */
+export class Build {
+  readonly job: Job;
+  readonly lease: Lease;
+  readonly #slot: number;
+  readonly #context: BuildContext;
+  readonly #cancellation = new Cancellation();
+  /** Aborted when the server takes nothing more of this epoch. */
+  readonly #fenced = new AbortController();
+  readonly #masks = new MaskSet();
+  readonly #secrets: BuildSecrets;
+  readonly #log: Logger;
+  readonly #begin: number;
+  #phase: Phase = 'accepting';
+  #entry: JournalEntry;
+  #recorder: LogRecorder | undefined;
+  #sender: LogSender | undefined;
+  #executorName: string | undefined;
+  #volume: WorkspaceVolume | undefined;
+  #sandbox: Sandbox | undefined;
+  #usage: ResourceUsage | undefined;
+  #steps: readonly StepResult[] = [];
+  #artifacts = 0;
+
+  constructor(offer: Offer, slot: number, context: BuildContext) {
+    const { jobId, epoch, ttlMs } = offer.lease;
+    this.job = offer.job;
+    this.lease = { jobId, epoch, ttlMs, token: offer.jobToken };
+    this.#slot = slot;
+    this.#context = context;
+    this.#secrets = new BuildSecrets(offer.job, offer.secrets);
+    this.#log = maskedLogger(context.log.child({ job: jobId, epoch }), (text) => this.#masks.maskText(text));
+    this.#begin = context.clock.monotonic();
+    this.#entry = {
+      version: 1,
+      jobId,
+      epoch,
+      jobName: offer.job.name,
+      claimedAt: new Date(context.clock.now()).toISOString(),
+    };
+  }
+
+  /** What heartbeats say of it. */
+  get status(): WorkerStatus['running'][number] {
+    const { jobId, epoch } = this.lease;
+    return { jobId, epoch, phase: this.#phase, logBytes: this.#recorder?.bytes ?? 0 };
+  }
+
+  /** Stops it; cleanup steps still run, except when the lease is lost. The first reason wins. */
+  cancel(cause: CancelCause): void {
+    if (this.#cancellation.cancel(cause)) this.#cancelling(cause);
+  }
+
+  /** Stops it with its cleanup steps. */
+  abandon(cause: CancelCause): void {
+    if (this.#cancellation.abandon(cause)) this.#cancelling(cause);
+  }
+
+  /** The epoch is not ours any more: everything ends at once, and nothing more of it is sent. */
+  fence(): void {
+    this.#fenced.abort(new RitmoError('RITMO_FENCED', 'Another attempt holds the job.'));
+    this.abandon({ reason: 'lease-lost', graceMs: 0 });
+  }
+
+  /**
+   * Settles when the sandbox is gone, never rejects. `reported` settles when the server knows, or when the agent
+   * gave up telling; it never rejects either.
+   */
+  async run(): Promise<{ readonly reported: Promise<void> }> {
+    const { emit, clock } = this.#context;
+    const { jobId, epoch } = this.lease;
+    emit('job:claimed', { jobId, epoch, name: this.job.name });
+    try {
+      await this.#open();
+    } catch (error) {
+      return { reported: this.#handBack(RitmoError.from(error)) };
+    }
+    const timeout = after(this.job.timeout, () => this.cancel({ reason: 'job-timeout' }));
+    let verdict = await this.#work().catch((error: unknown) => this.#verdictOf(error));
+    timeout[Symbol.dispose]();
+    verdict = await this.#collect(verdict);
+    this.#usage = await this.#sandbox?.usage(AbortSignal.timeout(5_000)).catch(() => undefined);
+    this.#phase = 'finishing';
+    const durationMs = Math.round(clock.monotonic() - this.#begin);
+    const reported = this.#report(verdict, durationMs);
+    await this.#dispose();
+    emit('job:finished', { jobId, outcome: verdict.outcome, durationMs });
+    return { reported };
+  }
+
+  /** What must be there before anything of the build is made. */
+  async #open(): Promise<void> {
+    const { state, clock, policy, emit } = this.#context;
+    const { jobId, epoch } = this.lease;
+    await state.journal.write(this.#entry);
+    const short = this.#secrets.hide(this.#masks);
+    const recorder = await LogRecorder.open({
+      path: state.spoolPath(jobId, epoch),
+      jobId,
+      epoch,
+      clock,
+      masks: this.#masks,
+      ...(policy.maxLogBytes !== undefined && { maxBytes: policy.maxLogBytes }),
+      onAppend: (bytes) => emit('job:log', { jobId, bytes }),
+    });
+    this.#recorder = recorder;
+    for (const name of short) {
+      recorder.note('warn', `The secret ${name} has less than 4 bytes and is not hidden in this log.`);
+    }
+  }
+
+  /** Nothing was made: the offer goes back, and the attempt does not count. */
+  async #handBack(error: RitmoError): Promise<void> {
+    const { transport, state, emit, reporting } = this.#context;
+    const { jobId, epoch } = this.lease;
+    this.#log.error({ err: error }, 'the build could not be opened; its offer is handed back');
+    try {
+      await transport.release(
+        this.lease,
+        { code: error.code, message: error.message, retryAfterMs: 30_000 },
+        reporting,
+      );
+      await forget(state, this.lease);
+    } catch (cause) {
+      this.#log.warn({ err: cause }, 'the offer could not be handed back');
+    }
+    emit('job:released', { jobId, epoch, code: error.code });
+  }
+
+  async #work(): Promise<Verdict> {
+    const accepted = this.#accept();
+    let sandbox: Sandbox;
+    try {
+      sandbox = await this.#prepare();
+    } finally {
+      await accepted;
+    }
+    if (this.#cancellation.cause) return stopped(this.#cancellation.cause.reason);
+    this.#phase = 'running';
+    return this.#runSteps(sandbox);
+  }
+
+  /** Never rejects: an epoch that is not accepted is fenced. */
+  async #accept(): Promise<void> {
+    const { transport } = this.#context;
+    const { signal } = this.#fenced;
+    try {
+      await transport.accept(this.lease, signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        this.#log.warn({ err: error }, 'the job was not accepted');
+        this.fence();
+      }
+      return;
+    }
+    const recorder = this.#recorder as LogRecorder;
+    const sender = new LogSender({
+      spool: recorder.spool,
+      transport,
+      lease: this.lease,
+      onCancel: ({ reason, graceMs }) => this.cancel({ reason, graceMs }),
+      signal,
+    });
+    this.#sender = sender;
+    sender.done.catch((error: unknown) => {
+      if (signal.aborted) return;
+      this.#log.warn({ err: error }, 'the server refused the log; the build is stopped');
+      this.fence();
+    });
+  }
+
+  async #prepare(): Promise<Sandbox> {
+    const { executors, policy, emit, clock, version, worker } = this.#context;
+    const recorder = this.#recorder as LogRecorder;
+    const { epoch, jobId } = this.lease;
+    recorder.note('info', `Ritmo agent ${version}, worker ${worker}, attempt ${epoch}.`);
+    this.#secrets.checkDelivered();
+    const admission = admit(this.job, executors, policy);
+    this.#executorName = admission.executor.name;
+    this.#phase = 'preparing';
+    const begin = clock.monotonic();
+    const request = sandboxRequest(this.job, {
+      lease: this.lease,
+      slot: this.#slot,
+      admission,
+      secrets: this.#secrets,
+    });
+    const scope: PrepareScope = {
+      signal: this.#cancellation.signal,
+      progress: (message) => recorder.note('info', message),
+      record: (record) => this.#journal({ sandbox: record, executor: admission.executor.name }),
+    };
+    this.#volume = await admission.executor.allocate(request, scope);
+    await this.#fill(this.#volume);
+    this.#sandbox = await admission.executor.prepare(request, this.#volume, scope);
+    recorder.note(
+      'info',
+      `${this.#sandbox.description}${this.job.network ? '' : ` (network: the default of ${admission.executor.name})`}`,
+    );
+    emit('job:prepared', { jobId, sandboxId: request.sandboxId, durationMs: clock.monotonic() - begin });
+    return this.#sandbox;
+  }
+
+  async #fill(volume: WorkspaceVolume): Promise<void> {
+    if (!this.job.source) return;
+    const recorder = this.#recorder as LogRecorder;
+    const { policy } = this.#context;
+    const output = new NoteWriter((line) => recorder.note('info', `git: ${line}`));
+    const { commit } = await checkout(this.job.source, {
+      volume,
+      secret: (name) => this.#secrets.get(name),
+      policy: {
+        allowLocalSources: policy.allowLocalSources ?? false,
+        ...(policy.sourceCaFile !== undefined && { caFile: policy.sourceCaFile }),
+      },
+      scope: { signal: this.#cancellation.signal, stop: { signal: 'SIGTERM', graceMs: 2_000 }, output },
+      note: (level, text) => recorder.note(level, text),
+    }).finally(() => output.end());
+    recorder.note('info', `Checked out ${commit} of ${this.job.source.git}.`);
+  }
+
+  async #runSteps(sandbox: Sandbox): Promise<Verdict> {
+    const { emit, clock, worker } = this.#context;
+    const { jobId, epoch } = this.lease;
+    const { verdict, steps } = await runSteps({
+      job: this.job,
+      sandbox,
+      cancellation: this.#cancellation,
+      recorder: this.#recorder as LogRecorder,
+      clock,
+      facts: { jobId, epoch, worker },
+      secrets: await this.#secrets.deliver(sandbox, this.#cancellation.signal),
+      mask: (text) => this.#masks.maskText(text),
+      started: (index, name) => emit('step:started', { jobId, index, name }),
+      finished: (index, exit, durationMs) => emit('step:finished', { jobId, index, exit, durationMs }),
+    });
+    this.#steps = steps;
+    return verdict;
+  }
+
+  /** Stores artifacts, also of a build that failed. */
+  async #collect(verdict: Verdict): Promise<Verdict> {
+    const { artifacts: store, state, policy, emit } = this.#context;
+    const sandbox = this.#sandbox;
+    if (!sandbox || this.job.artifacts.length === 0 || this.#cancellation.abandoned.aborted) return verdict;
+    if (!store) return verdict.outcome === 'succeeded' ? errored(noStore()) : verdict;
+    this.#phase = 'collecting';
+    try {
+      const session = await store.open(this.lease, this.#resume());
+      const { stored, failure } = await storeArtifacts({
+        job: this.job,
+        succeeded: verdict.outcome === 'succeeded',
+        sandbox,
+        session,
+        stagingDir: state.stagingDir,
+        limits: {
+          maxFiles: policy.maxArtifactFiles ?? defaultArtifactLimits.maxFiles,
+          maxBytes: policy.maxArtifactBytes ?? defaultArtifactLimits.maxBytes,
+        },
+        note: (level, text) => this.#recorder?.note(level, text),
+        stored: (ref) => emit('artifact:stored', { jobId: this.lease.jobId, ref }),
+        signal: this.#cancellation.abandoned,
+      });
+      this.#artifacts = stored;
+      if (!failure || verdict.outcome !== 'succeeded') return verdict;
+      return { outcome: failure.code === 'RITMO_ARTIFACT_MISSING' ? 'failed' : 'errored', failure };
+    } catch (error) {
+      return verdict.outcome === 'succeeded' ? this.#verdictOf(error) : verdict;
+    }
+  }
+
+  #resume() {
+    return {
+      get: (key: string) => Promise.resolve(this.#entry.uploads?.[key]),
+      set: (key: string, value: unknown) => this.#journal({ uploads: { ...this.#entry.uploads, [key]: value } }),
+    };
+  }
+
+  #verdictOf(error: unknown): Verdict {
+    const cause = this.#cancellation.cause;
+    if (cause) return stopped(cause.reason);
+    this.#log.error({ err: error }, 'the build broke');
+    const verdict = errored(error);
+    if (!verdict.failure) return verdict;
+    const { failure } = verdict;
+    return { ...verdict, failure: { ...failure, message: this.#masks.maskText(failure.message) } };
+  }
+
+  /** Closes the log, keeps the result in the journal, and tells the server. */
+  async #report(verdict: Verdict, durationMs: number): Promise<void> {
+    const { state, transport, reporting, emit, clock } = this.#context;
+    const recorder = this.#recorder as LogRecorder;
+    const lease = this.lease;
+    try {
+      recorder.note(verdict.outcome === 'succeeded' ? 'info' : 'error', closingLine(verdict, durationMs));
+      const seal = await recorder.close();
+      const sender = this.#sender;
+      if (this.#fenced.signal.aborted || !sender) {
+        await forget(state, lease);
+        return;
+      }
+      const result = this.#result(verdict, durationMs, seal);
+      await this.#journal({ result, seal });
+      const signal = AbortSignal.any([reporting, this.#fenced.signal]);
+      await report({ transport, state, clock, lease, sender, seal, result }, signal);
+      emit('job:reported', { jobId: lease.jobId, epoch: lease.epoch });
+    } catch (error) {
+      await this.#notReported(error);
+    }
+  }
+
+  async #notReported(error: unknown): Promise<void> {
+    const { state, reporting, emit } = this.#context;
+    if (reporting.aborted) {
+      this.#log.warn({}, 'the server was not told of the end of the build; the next start of the agent will');
+      return;
+    }
+    const known = RitmoError.from(error);
+    this.#log.error({ err: known }, 'the server refused the result of the build');
+    if (known.code !== 'RITMO_FENCED')
+      emit('agent:error', { error: known, where: `report of job ${this.lease.jobId}` });
+    await forget(state, this.lease).catch((cause: unknown) =>
+      this.#log.error({ err: cause }, 'the journal could not be cleared'),
+    );
+  }
+
+  #result(verdict: Verdict, durationMs: number, seal: { readonly length: number; readonly sha256: string }): JobResult {
+    return {
+      outcome: verdict.outcome,
+      ...(verdict.exitCode !== undefined && { exitCode: verdict.exitCode }),
+      ...(verdict.signal !== undefined && { signal: verdict.signal }),
+      ...(verdict.failure && { failure: verdict.failure }),
+      steps: [...this.#steps],
+      ...(this.#usage && {
+        usage: {
+          cpuMs: Math.round(this.#usage.cpuMs),
+          ...(this.#usage.memoryPeakBytes !== undefined && { memoryPeakBytes: this.#usage.memoryPeakBytes }),
+          ...(this.#usage.diskBytes !== undefined && { diskBytes: this.#usage.diskBytes }),
+        },
+      }),
+      durationMs,
+      log: { length: seal.length, sha256: seal.sha256 },
+      artifacts: this.#artifacts,
+    };
+  }
+
+  async #dispose(): Promise<void> {
+    const resource = this.#sandbox ?? this.#volume;
+    if (!resource) return;
+    const { emit } = this.#context;
+    const where = `dispose of job ${this.lease.jobId} (${this.#executorName ?? 'no executor'})`;
+    const watch = after(disposeWatchMs, () => {
+      const error = new RitmoError('RITMO_CLEANUP_FAILED', 'A sandbox has not been removed within a minute.');
+      emit('agent:error', { error, where });
+    });
+    try {
+      await resource[Symbol.asyncDispose]();
+    } catch (error) {
+      const known = RitmoError.from(error, 'RITMO_CLEANUP_FAILED');
+      this.#log.error({ err: known }, 'the sandbox could not be removed; the next sweep tries again');
+      emit('agent:error', { error: known, where });
+    } finally {
+      watch[Symbol.dispose]();
+    }
+  }
+
+  #cancelling({ reason }: CancelCause): void {
+    this.#recorder?.note('warn', `Stopping: ${reason}.`);
+    this.#log.info({ reason }, 'stopping the build');
+    this.#context.emit('job:cancelling', { jobId: this.lease.jobId, reason });
+  }
+
+  async #journal(change: Partial<JournalEntry>): Promise<void> {
+    this.#entry = { ...this.#entry, ...change };
+    await this.#context.state.journal.write(this.#entry);
+  }
+}
+
+function noStore(): RitmoError {
+  return new RitmoError('RITMO_ARTIFACT_UPLOAD', 'The job has artifacts, and this worker has no store for them.', {
+    hint: 'Give the agent an artifact store.',
+    retryable: false,
+  });
+}

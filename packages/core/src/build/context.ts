@@ -1,0 +1,25 @@
+import type { AgentEvents } from '../agent/events.js';
+import type { AgentPolicy } from '../agent/options.js';
+import type { ArtifactStore } from '../artifact/store.js';
+import type { Clock, Logger } from '../executor/host.js';
+import type { Executor } from '../executor/plugin.js';
+import type { StateDir } from '../journal/state-dir.js';
+import type { Transport } from '../transport/transport.js';
+
+/** What the agent lends to each of its builds. */
+export interface BuildContext {
+  readonly transport: Transport;
+  /** The first is the default. */
+  readonly executors: readonly Executor[];
+  readonly artifacts: ArtifactStore | undefined;
+  readonly policy: AgentPolicy;
+  readonly state: StateDir;
+  /** Name of the worker. */
+  readonly worker: string;
+  readonly version: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Aborted when the agent gives up telling the server; what is not told stays in the journal. */
+  readonly reporting: AbortSignal;
+  readonly emit: <Name extends keyof AgentEvents>(name: Name, event: AgentEvents[Name][0]) => void;
+}

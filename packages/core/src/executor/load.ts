@@ -1,0 +1,54 @@
+import { RitmoError } from '../errors.js';
+import type { ExecutorBinding, ExecutorPlugin } from './plugin.js';
+
+/** Contract revisions that this core serves. */
+const servedContracts: readonly number[] = [1];
+
+/**
+ * Checks the default export of an executor package.
+ * @throws RITMO_PLUGIN_INVALID
+ */
+export function loadExecutor(exported: unknown, from: string): ExecutorPlugin {
+  const plugin = exported as Partial<ExecutorPlugin> | null | undefined;
+  if (typeof plugin !== 'object' || plugin === null || plugin.kind !== 'ritmo.executor') {
+    throw new RitmoError('RITMO_PLUGIN_INVALID', `${from} has no Ritmo executor as its default export.`, {
+      hint: "An executor package exports `{ kind: 'ritmo.executor', … }` as default.",
+    });
+  }
+  if (!servedContracts.includes(plugin.contract as number)) {
+    throw new RitmoError(
+      'RITMO_PLUGIN_INVALID',
+      `${from} was written for contract ${String(plugin.contract)}; this agent serves ${servedContracts.join(', ')}.`,
+    );
+  }
+  if (
+    typeof plugin.name !== 'string' ||
+    typeof plugin.create !== 'function' ||
+    typeof plugin.options?.['~standard']?.validate !== 'function'
+  ) {
+    throw new RitmoError(
+      'RITMO_PLUGIN_INVALID',
+      `The executor of ${from} lacks a name, an options schema or create().`,
+    );
+  }
+  return plugin as ExecutorPlugin;
+}
+
+/**
+ * A plugin with the options that the operator gave.
+ * @throws RITMO_USAGE with everything that is wrong with the options.
+ */
+export async function bindExecutor(plugin: ExecutorPlugin, options: unknown): Promise<ExecutorBinding> {
+  const result = await plugin.options['~standard'].validate(options);
+  if (result.issues) {
+    const problems = result.issues.map(({ path, message }) => {
+      const keys = path?.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
+      return keys ? `${keys}: ${message}` : message;
+    });
+    throw new RitmoError(
+      'RITMO_USAGE',
+      `The options of the ${plugin.name} executor are wrong: ${problems.join('; ')}.`,
+    );
+  }
+  return { name: plugin.name, open: async (host) => plugin.create(result.value, host) };
+}
