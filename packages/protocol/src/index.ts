@@ -10,10 +10,20 @@ export {
   job,
   secretNamesOf,
 } from './job.js';
-export { type JobFileResult, jobFileSchema, parseJobFile } from './job-file/parse.js';
-export { formatProblems, type JobProblem } from './job-file/problem.js';
+export { describeIssue } from './job-file/issues.js';
+export { type JobFileResult, type JobProblem, jobFileSchema, parseJobFile } from './job-file/parse.js';
+export { type FileProblem, formatProblems } from './job-file/problem.js';
+export { type FileResult, parseYamlFile } from './job-file/yaml-file.js';
 export * from './log-record.js';
 export * from './names.js';
 export { nearest } from './suggest.js';
 export * from './wire/index.js';
-export { durationWords, formatDuration, formatSize, parseDuration, parseSize, sizeWords } from './words.js';
+export {
+  durationWords,
+  formatDuration,
+  formatSize,
+  parseDuration,
+  parseSize,
+  showDuration,
+  sizeWords,
+} from './words.js';

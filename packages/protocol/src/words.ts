@@ -44,6 +44,16 @@ export function formatDuration(ms: number): string {
   return text === '' ? '0ms' : text;
 }
 
+/** A measured duration as a person reads it, rounded: `340 ms`, `12.3 s`, `2 min 5 s`, `1 h 3 min`. */
+export function showDuration(ms: number): string {
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.round(ms / 60_000);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
 /**
  * Bytes of `512MiB`, `2GB`, `1.5GiB` or `100B`. Undefined where the text is none: the unit is never left out, since
  * nobody can tell what `512` means, nor `512M`.

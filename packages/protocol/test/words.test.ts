@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatDuration, formatSize, parseDuration, parseSize } from '../src/index.js';
+import { formatDuration, formatSize, parseDuration, parseSize, showDuration } from '../src/index.js';
 
 describe('durations', () => {
   test.each([
@@ -26,6 +26,19 @@ describe('durations', () => {
       }),
     );
   });
+});
+
+describe('a measured duration', () => {
+  test.each([
+    [0, '0 ms'],
+    [339.6, '340 ms'],
+    [999.7, '1.0 s'],
+    [12_345, '12.3 s'],
+    [59_960, '1 min 0 s'],
+    [125_000, '2 min 5 s'],
+    [3_599_700, '1 h 0 min'],
+    [3_780_000, '1 h 3 min'],
+  ])('of %d ms is shown as %s', (ms, shown) => expect(showDuration(ms)).toBe(shown));
 });
 
 describe('sizes', () => {

@@ -1,8 +1,8 @@
-/** One mistake in a job file. Lines and columns count from 1. */
-export interface JobProblem {
+/** One mistake in a file of ours. Lines and columns count from 1. */
+export interface FileProblem {
   readonly line: number;
   readonly column: number;
-  /** Where in the job: `steps[0].timeout`; empty for the file as a whole. */
+  /** Where in the file's value: `steps[0].timeout`; empty for the file as a whole. */
   readonly path: string;
   /** What is wrong, in one sentence without its place. */
   readonly message: string;
@@ -23,7 +23,7 @@ export function showPath(path: Path): string {
 }
 
 /** One line for each problem, `file:line:column: place: message`, and its hint beneath. */
-export function formatProblems(problems: readonly JobProblem[], file: string): string {
+export function formatProblems(problems: readonly FileProblem[], file: string): string {
   return problems
     .map(({ line, column, path, message, hint }) => {
       const place = path === '' ? '' : `${path}: `;
