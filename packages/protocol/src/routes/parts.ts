@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { epoch, jobId } from '../names.js';
-import { epochHeader, protocolHeader } from '../wire/common.js';
+import { epochHeader, logNextHeader, protocolHeader } from '../wire/common.js';
 
-/** Header of the answers to log calls: the offset that is wanted next. */
-export const logNextHeader = 'Ritmo-Log-Next';
+export { logNextHeader };
+
 /** Header of log answers to people: the attempt whose log it is. */
 export const attemptHeader = 'Ritmo-Attempt';
 /** Header that makes a repeated submit harmless. */

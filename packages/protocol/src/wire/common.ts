@@ -5,8 +5,8 @@ export const protocolVersion = 1;
 /** Header that names the epoch where a call has no JSON body. */
 export const epochHeader = 'Ritmo-Epoch';
 export const protocolHeader = 'Ritmo-Protocol';
-/** Header in which `HEAD /v1/jobs/{id}/log` answers the offset that is wanted next. */
-export const nextHeader = 'Ritmo-Next';
+/** Header of the answers to log calls: the offset that is wanted next. A HEAD answer has no body. */
+export const logNextHeader = 'Ritmo-Log-Next';
 
 /** An enum of which a newer peer may know more: an unknown value is read as `fallback`. */
 export function openEnum<const Values extends readonly [string, ...string[]]>(

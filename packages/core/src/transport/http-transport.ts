@@ -1,0 +1,211 @@
+import {
+  type Adoption,
+  type AdoptionRequest,
+  type AppendAnswer,
+  adoptionAnswer,
+  type ClaimRequest,
+  empty,
+  type HeartbeatAnswer,
+  heartbeatAnswer,
+  type JobResult,
+  type Offer,
+  type Registration,
+  type Seal,
+  type WorkerEvent,
+  type WorkerInfo,
+  type WorkerPatch,
+  type WorkerStatus,
+} from '@ritmo/protocol';
+import { systemClock } from '../clock.js';
+import { RitmoError } from '../errors.js';
+import type { Clock, Logger } from '../executor/host.js';
+import { silentLogger } from '../logger.js';
+import { parseAddress } from './address.js';
+import { ApiClient } from './api-client.js';
+import { ArtifactCalls } from './artifact-calls.js';
+import { rawClaimAnswer, sortOffers, type UnreadableOffer } from './claim-answer.js';
+import { EventStream } from './event-stream.js';
+import { JobCalls } from './job-calls.js';
+import { LogCalls } from './log-calls.js';
+import { refusalError } from './server-answer.js';
+import type { ArtifactTransport, Lease, ReleaseCause, Transport } from './transport.js';
+import { WorkerSession } from './worker-session.js';
+
+export interface HttpTransportOptions {
+  /** `host:port` or a URL: a bare one means http on loopback and https elsewhere. */
+  readonly apiServer: string;
+  /** Of the role registration. A function is asked anew at each registration. */
+  readonly registrationToken: string | (() => Promise<string>);
+  /** Allows plain http to a host that is not this machine. */
+  readonly insecure?: boolean;
+  /** PEM text: trusted beside the usual authorities. */
+  readonly ca?: string;
+  /** PEM texts of a client certificate and its key. */
+  readonly cert?: string;
+  readonly key?: string;
+  readonly clock?: Clock;
+  readonly log?: Logger;
+  /** From 0 up to but without 1; Math.random where absent. */
+  readonly random?: () => number;
+}
+
+/** Beyond the time that a held call may take by itself. */
+const slackMs = 15_000;
+/** An offer that cannot be read here may fit another worker; this one should not get it again at once. */
+const unreadableRetryMs = 60_000;
+
+/**
+ * The worker API over HTTP. Repeats by itself what may be repeated (worker-api: retries); says in the agent's log once
+ * when the server is away and once when it is back. Throws RITMO_INSECURE_URL or RITMO_USAGE for a bad address.
+ */
+export class HttpTransport implements Transport {
+  readonly name = 'http';
+  readonly artifacts: ArtifactTransport;
+  readonly #api: ApiClient;
+  readonly #session: WorkerSession;
+  readonly #jobs: JobCalls;
+  readonly #log: LogCalls;
+  readonly #events: EventStream;
+
+  constructor(options: HttpTransportOptions) {
+    if ((options.cert === undefined) !== (options.key === undefined)) {
+      throw new RitmoError('RITMO_USAGE', 'A client certificate needs its key, and a key its certificate.');
+    }
+    this.#api = new ApiClient({
+      address: parseAddress(options.apiServer, options.insecure),
+      clock: options.clock ?? systemClock,
+      random: options.random ?? Math.random,
+      log: options.log ?? silentLogger,
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+      ...(options.cert === undefined ? {} : { cert: options.cert }),
+      ...(options.key === undefined ? {} : { key: options.key }),
+    });
+    this.#session = new WorkerSession(this.#api, options.registrationToken);
+    this.#jobs = new JobCalls(this.#api);
+    this.#log = new LogCalls(this.#api, this.#jobs);
+    this.#events = new EventStream(this.#api, this.#session);
+    this.artifacts = new ArtifactCalls(this.#api, this.#jobs);
+  }
+
+  /** Where calls go, without the path of a call. */
+  get address(): string {
+    return this.#api.address.base;
+  }
+
+  register(info: WorkerInfo, signal: AbortSignal): Promise<Registration> {
+    return this.#session.register(info, signal);
+  }
+
+  async update(patch: WorkerPatch, signal: AbortSignal): Promise<void> {
+    this.#session.remember(patch);
+    await this.#session.call(
+      (id) => ({ method: 'PATCH', path: `/v1/workers/${id}`, json: patch, schema: empty }),
+      signal,
+    );
+  }
+
+  async claim(request: ClaimRequest, signal: AbortSignal): Promise<readonly Offer[]> {
+    const answer = await this.#session.call(
+      (id) => ({
+        method: 'POST',
+        path: `/v1/workers/${id}/claims`,
+        json: request,
+        schema: rawClaimAnswer,
+        timeoutMs: request.waitMs + slackMs,
+      }),
+      signal,
+    );
+    const { good, unreadable } = sortOffers(answer.offers);
+    await Promise.all(unreadable.map((offer) => this.#handBack(offer, signal)));
+    return good;
+  }
+
+  async accept(lease: Lease, signal: AbortSignal): Promise<void> {
+    await this.#jobs.call(
+      lease,
+      { method: 'POST', path: '/accept', json: { epoch: lease.epoch }, schema: empty },
+      signal,
+    );
+  }
+
+  async release(lease: Lease, why: ReleaseCause, signal: AbortSignal): Promise<void> {
+    const json = { ...why, epoch: lease.epoch };
+    await this.#jobs.call(lease, { method: 'POST', path: '/release', json, schema: empty }, signal);
+  }
+
+  async adopt(leases: AdoptionRequest, signal: AbortSignal): Promise<readonly Adoption[]> {
+    const answer = await this.#session.call(
+      (id) => ({ method: 'POST', path: `/v1/workers/${id}/adoptions`, json: leases, schema: adoptionAnswer }),
+      signal,
+    );
+    return answer.adoptions;
+  }
+
+  heartbeat(status: WorkerStatus, signal: AbortSignal): Promise<HeartbeatAnswer> {
+    return this.#session.call(
+      (id) => ({
+        method: 'POST',
+        path: `/v1/workers/${id}/heartbeat`,
+        json: status,
+        schema: heartbeatAnswer,
+        timeoutMs: 10_000,
+      }),
+      signal,
+    );
+  }
+
+  events(signal: AbortSignal): AsyncIterable<WorkerEvent> {
+    return this.#events.open(signal);
+  }
+
+  appendLog(lease: Lease, offset: number, bytes: Uint8Array, signal: AbortSignal): Promise<AppendAnswer> {
+    return this.#log.append(lease, offset, bytes, signal);
+  }
+
+  logOffset(lease: Lease, signal: AbortSignal): Promise<number> {
+    return this.#log.next(lease, signal);
+  }
+
+  sealLog(lease: Lease, seal: Seal, signal: AbortSignal): Promise<{ readonly next: number } | undefined> {
+    return this.#log.seal(lease, seal, signal);
+  }
+
+  async finish(lease: Lease, result: JobResult, signal: AbortSignal): Promise<void> {
+    const json = { ...result, epoch: lease.epoch };
+    await this.#jobs.call(lease, { method: 'POST', path: '/finish', json, schema: empty }, signal);
+  }
+
+  /** A worker that the server does not know any more is as good as deregistered. */
+  async deregister(signal: AbortSignal): Promise<void> {
+    const { workerToken: token } = this.#session.current;
+    const path = `/v1/workers/${this.#session.id}`;
+    const settled = await this.#api.settle({ method: 'DELETE', path, token, schema: empty }, signal);
+    if (settled.kind === 'refused' && ![401, 404, 410].includes(settled.status)) {
+      throw refusalError(settled.status, settled.error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#session[Symbol.dispose]();
+    await this.#api[Symbol.asyncDispose]();
+  }
+
+  async #handBack(offer: UnreadableOffer, signal: AbortSignal): Promise<void> {
+    const { jobId, epoch, ttlMs } = offer.lease;
+    this.#api.log.error({ jobId, epoch, problem: offer.problem }, 'Handing back a job that this agent cannot read.');
+    const why = {
+      code: 'RITMO_JOB_INVALID',
+      message: `This agent cannot read the job: ${offer.problem}`,
+      retryAfterMs: unreadableRetryMs,
+    };
+    try {
+      await this.release({ jobId, epoch, ttlMs, token: offer.jobToken }, why, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#api.log.warn(
+        { jobId, epoch, error: String(error) },
+        'The job could not be handed back; its offer will run out.',
+      );
+    }
+  }
+}

@@ -1,0 +1,4 @@
+export { parseAddress, type ServerAddress } from './address.js';
+export { HttpTransport, type HttpTransportOptions } from './http-transport.js';
+export { LocalTransport, type LocalTransportOptions } from './local-transport.js';
+export type { ArtifactTransport, Lease, ReleaseCause, Transport } from './transport.js';
