@@ -1,5 +1,4 @@
-import type { Job, JobResult, Offer, StepResult, WorkerStatus } from '@ritmo/protocol';
-import { storeArtifacts } from '../artifact/index.js';
+import type { Job, Offer, StepResult, WorkerStatus } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
 import type { CancelCause } from '../executor/request.js';
 import type { PrepareScope, ResourceUsage, Sandbox, WorkspaceVolume } from '../executor/sandbox.js';
@@ -9,22 +8,21 @@ import { maskedLogger } from '../logger.js';
 import type { Logger } from '../executor/host.js';
 import type { Lease } from '../transport/transport.js';
 import { admit } from './admission.js';
+import { collectArtifacts } from './artifacts.js';
 import { Cancellation } from './cancellation.js';
 import type { BuildContext } from './context.js';
 import { after } from './deadline.js';
+import { disposeWatched } from './dispose.js';
 import { NoteWriter } from './note-writer.js';
 import { closingLine, errored, stopped, type Verdict } from './outcome.js';
 import { forget, report } from './report.js';
+import { jobResult } from './result.js';
 import { sandboxRequest } from './sandbox-request.js';
 import { BuildSecrets } from './secrets.js';
 import { checkout } from './source/index.js';
 import { runSteps } from './steps.js';
 
 type Phase = WorkerStatus['running'][number]['phase'];
-
-/** Past this, a dispose that has not settled is reported; it goes on. */
-const disposeWatchMs = 60_000;
-const defaultArtifactLimits = { maxFiles: 100_000, maxBytes: 10 * 1024 ** 3 } as const;
 
 /**
  * One attempt of a job on this worker: claim → journal → accept ∥ (allocate → fill → prepare) → steps → artifacts →
@@ -271,25 +269,18 @@ export class Build {
 
   /** Stores artifacts, also of a build that failed. */
   async #collect(verdict: Verdict): Promise<Verdict> {
-    const { artifacts: store, state, policy, emit } = this.#context;
     const sandbox = this.#sandbox;
     if (!sandbox || this.job.artifacts.length === 0 || this.#cancellation.abandoned.aborted) return verdict;
-    if (!store) return verdict.outcome === 'succeeded' ? errored(noStore()) : verdict;
     this.#phase = 'collecting';
     try {
-      const session = await store.open(this.lease, this.#resume());
-      const { stored, failure } = await storeArtifacts({
+      const { stored, failure } = await collectArtifacts({
+        context: this.#context,
         job: this.job,
+        lease: this.lease,
         succeeded: verdict.outcome === 'succeeded',
         sandbox,
-        session,
-        stagingDir: state.stagingDir,
-        limits: {
-          maxFiles: policy.maxArtifactFiles ?? defaultArtifactLimits.maxFiles,
-          maxBytes: policy.maxArtifactBytes ?? defaultArtifactLimits.maxBytes,
-        },
+        resume: this.#resume(),
         note: (level, text) => this.#recorder?.note(level, text),
-        stored: (ref) => emit('artifact:stored', { jobId: this.lease.jobId, ref }),
         signal: this.#cancellation.abandoned,
       });
       this.#artifacts = stored;
@@ -330,7 +321,14 @@ export class Build {
         await forget(state, lease);
         return;
       }
-      const result = this.#result(verdict, durationMs, seal);
+      const result = jobResult({
+        verdict,
+        steps: this.#steps,
+        usage: this.#usage,
+        durationMs,
+        seal,
+        artifacts: this.#artifacts,
+      });
       await this.#journal({ result, seal });
       const signal = AbortSignal.any([reporting, this.#fenced.signal]);
       await report({ transport, state, clock, lease, sender, seal, result }, signal);
@@ -355,44 +353,14 @@ export class Build {
     );
   }
 
-  #result(verdict: Verdict, durationMs: number, seal: { readonly length: number; readonly sha256: string }): JobResult {
-    return {
-      outcome: verdict.outcome,
-      ...(verdict.exitCode !== undefined && { exitCode: verdict.exitCode }),
-      ...(verdict.signal !== undefined && { signal: verdict.signal }),
-      ...(verdict.failure && { failure: verdict.failure }),
-      steps: [...this.#steps],
-      ...(this.#usage && {
-        usage: {
-          cpuMs: Math.round(this.#usage.cpuMs),
-          ...(this.#usage.memoryPeakBytes !== undefined && { memoryPeakBytes: this.#usage.memoryPeakBytes }),
-          ...(this.#usage.diskBytes !== undefined && { diskBytes: this.#usage.diskBytes }),
-        },
-      }),
-      durationMs,
-      log: { length: seal.length, sha256: seal.sha256 },
-      artifacts: this.#artifacts,
-    };
-  }
-
   async #dispose(): Promise<void> {
     const resource = this.#sandbox ?? this.#volume;
     if (!resource) return;
-    const { emit } = this.#context;
     const where = `dispose of job ${this.lease.jobId} (${this.#executorName ?? 'no executor'})`;
-    const watch = after(disposeWatchMs, () => {
-      const error = new RitmoError('RITMO_CLEANUP_FAILED', 'A sandbox has not been removed within a minute.');
-      emit('agent:error', { error, where });
+    await disposeWatched(resource, (error) => {
+      this.#log.error({ err: error }, error.message);
+      this.#context.emit('agent:error', { error, where });
     });
-    try {
-      await resource[Symbol.asyncDispose]();
-    } catch (error) {
-      const known = RitmoError.from(error, 'RITMO_CLEANUP_FAILED');
-      this.#log.error({ err: known }, 'the sandbox could not be removed; the next sweep tries again');
-      emit('agent:error', { error: known, where });
-    } finally {
-      watch[Symbol.dispose]();
-    }
   }
 
   #cancelling({ reason }: CancelCause): void {
@@ -405,11 +373,4 @@ export class Build {
     this.#entry = { ...this.#entry, ...change };
     await this.#context.state.journal.write(this.#entry);
   }
-}
-
-function noStore(): RitmoError {
-  return new RitmoError('RITMO_ARTIFACT_UPLOAD', 'The job has artifacts, and this worker has no store for them.', {
-    hint: 'Give the agent an artifact store.',
-    retryable: false,
-  });
 }

@@ -1,0 +1,46 @@
+import type { Job, LogNoteLevel } from '@ritmo/protocol';
+import { type StoredArtifacts, storeArtifacts } from '../artifact/index.js';
+import type { JsonStore } from '../artifact/store.js';
+import { RitmoError } from '../errors.js';
+import type { Sandbox } from '../executor/sandbox.js';
+import type { Lease } from '../transport/transport.js';
+import type { BuildContext } from './context.js';
+
+const defaultMaxFiles = 100_000;
+const defaultMaxBytes = 10 * 1024 ** 3;
+
+export interface CollectParts {
+  readonly context: BuildContext;
+  readonly job: Job;
+  readonly lease: Lease;
+  readonly succeeded: boolean;
+  readonly sandbox: Sandbox;
+  readonly resume: JsonStore;
+  readonly note: (level: LogNoteLevel, text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Collects the artifacts of an ended build into the store of this worker.
+ * @throws RITMO_ARTIFACT_UPLOAD where there is none.
+ */
+export async function collectArtifacts(parts: CollectParts): Promise<StoredArtifacts> {
+  const { context, lease, ...rest } = parts;
+  const { artifacts: store, policy, state, emit } = context;
+  if (!store) {
+    throw new RitmoError('RITMO_ARTIFACT_UPLOAD', 'The job has artifacts, and this worker has no store for them.', {
+      hint: 'Give the agent an artifact store.',
+      retryable: false,
+    });
+  }
+  return storeArtifacts({
+    ...rest,
+    session: await store.open(lease, parts.resume),
+    stagingDir: state.stagingDir,
+    limits: {
+      maxFiles: policy.maxArtifactFiles ?? defaultMaxFiles,
+      maxBytes: policy.maxArtifactBytes ?? defaultMaxBytes,
+    },
+    stored: (ref) => emit('artifact:stored', { jobId: lease.jobId, ref }),
+  });
+}
