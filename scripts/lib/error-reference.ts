@@ -3,7 +3,9 @@ import { codes } from '@ritmo/protocol/codes';
 /** The reference page of all codes, as it lies in docs/reference/errors.md. */
 export function errorReference(): string {
   const sections = Object.entries(codes).map(([code, { meaning, hint, retryable }]) =>
-    [`### ${code}`, '', meaning, '', `- What to do: ${hint}`, `- Retryable: ${retryable ? 'yes' : 'no'}`, ''].join('\n'),
+    [`### ${code}`, '', meaning, '', `- What to do: ${hint}`, `- Retryable: ${retryable ? 'yes' : 'no'}`, ''].join(
+      '\n',
+    ),
   );
   return [head, ...sections].join('\n');
 }
