@@ -35,13 +35,12 @@ export function run(command, args, { env = toolEnvironment(), stdio = ['ignore',
 const signalNumber = (signal) => ({ SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 })[signal] ?? 1;
 
 /** Runs a program and resolves with its exit code and all that it printed. */
-export function capture(command, args, { env = toolEnvironment(), onLine } = {}) {
+export function capture(command, args, { env = toolEnvironment() } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     const take = (text) => {
       output += text;
-      onLine?.(text);
     };
     child.stdout.setEncoding('utf8').on('data', take);
     child.stderr.setEncoding('utf8').on('data', take);

@@ -13,30 +13,41 @@ const programs = [
 
 const lockWaitSeconds = 180;
 
+/** What of this machine decides how a missing program is installed. */
+function thisHost() {
+  const osRelease = '/etc/os-release';
+  return {
+    platform: process.platform,
+    uid: process.getuid?.(),
+    release: existsSync(osRelease) ? readFileSync(osRelease, 'utf8') : '',
+    folders: [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].filter((folder) => folder !== ''),
+    mayChange: process.env.RITMO_SETUP_SYSTEM !== '0',
+  };
+}
+
 /**
  * Installs what is missing where we may (root on Debian or Ubuntu), and says elsewhere what to install. Never
  * fails: what needs a missing program says so itself. `RITMO_SETUP_SYSTEM=0` leaves the machine as it is.
  */
-export async function installSystemPackages() {
-  if (process.platform !== 'linux') {
-    say(`this is ${process.platform}: builds cannot be confined with bubblewrap here, only the bare level works`);
+export async function installSystemPackages(host = thisHost()) {
+  if (host.platform !== 'linux') {
+    say(`this is ${host.platform}: builds cannot be confined with bubblewrap here, only the bare level works`);
     return;
   }
-  const missing = findMissing();
+  const missing = missingOn(host);
   if (missing.length === 0) return;
   const names = [...new Set(missing.map((program) => program.package))];
-  if (mayInstall()) await aptInstall(names);
-  for (const program of findMissing()) {
-    say(`${program.binary} is missing (it ${program.why}); install the package ${program.package}${adviceFor(names)}`);
+  const debian = /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(host.release);
+  if (debian && host.uid === 0 && host.mayChange && isOn(host, 'apt-get')) await aptInstall(names);
+  const advice = debian ? `: sudo apt-get install -y ${names.join(' ')}` : '';
+  for (const program of missingOn(host)) {
+    say(`${program.binary} is missing (it ${program.why}); install the package ${program.package}${advice}`);
   }
 }
 
-const findMissing = () => programs.filter((program) => !onPath(program.binary));
+const missingOn = (host) => programs.filter((program) => !isOn(host, program.binary));
 
-function onPath(binary) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-  return folders.some((folder) => folder !== '' && isExecutable(join(folder, binary)));
-}
+const isOn = (host, binary) => host.folders.some((folder) => isExecutable(join(folder, binary)));
 
 function isExecutable(file) {
   try {
@@ -45,20 +56,6 @@ function isExecutable(file) {
   } catch {
     return false;
   }
-}
-
-function mayInstall() {
-  return process.env.RITMO_SETUP_SYSTEM !== '0' && process.getuid?.() === 0 && isDebianLike() && onPath('apt-get');
-}
-
-function isDebianLike() {
-  if (!existsSync('/etc/os-release')) return false;
-  const release = readFileSync('/etc/os-release', 'utf8');
-  return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(release);
-}
-
-function adviceFor(names) {
-  return isDebianLike() ? `: sudo apt-get install -y ${names.join(' ')}` : '';
 }
 
 async function aptInstall(names) {
