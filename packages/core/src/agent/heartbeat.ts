@@ -1,7 +1,12 @@
 import type { HeartbeatAnswer, WorkerStatus } from '@ritmo/protocol';
 import type { Clock, Logger } from '../executor/host.js';
 import type { Transport } from '../transport/transport.js';
+import { withDeadline } from '../build/deadline.js';
+import { RitmoError } from '../errors.js';
 import { isFinal } from './final-errors.js';
+
+/** Why a pause between heartbeats ended early. */
+const hurried = new Error('a heartbeat is due at once');
 
 export interface HeartbeatLoop {
   readonly transport: Transport;
@@ -34,7 +39,8 @@ export class Heartbeat {
     while (!signal.aborted) {
       this.#hurry = new AbortController();
       const wait = intervalMs * (0.8 + Math.random() * 0.4);
-      await clock.sleep(wait, AbortSignal.any([signal, this.#hurry.signal])).catch(() => {});
+      using pause = withDeadline([signal, this.#hurry.signal], undefined, hurried);
+      await clock.sleep(wait, pause.signal).catch(() => {});
       if (signal.aborted) return;
       consecutive = await this.#beat(signal, consecutive);
     }
@@ -43,8 +49,13 @@ export class Heartbeat {
   /** Answers how many have failed in a row. */
   async #beat(signal: AbortSignal, before: number): Promise<number> {
     const { transport, intervalMs, status, answered, failed, log } = this.#loop;
+    using bounded = withDeadline(
+      [signal],
+      intervalMs,
+      new RitmoError('RITMO_SERVER_UNREACHABLE', 'No answer in time.'),
+    );
     try {
-      answered(await transport.heartbeat(status(), AbortSignal.any([signal, AbortSignal.timeout(intervalMs)])));
+      answered(await transport.heartbeat(status(), bounded.signal));
       return 0;
     } catch (error) {
       if (signal.aborted) return before;

@@ -64,15 +64,13 @@ async function finishLeftover(entry: JournalEntry, lease: Lease, context: BuildC
   const crashed = errored(new RitmoError('RITMO_AGENT_CRASHED', 'The agent died while it ran the job.'));
   const recorder = await LogRecorder.reopen({
     path: state.spoolPath(lease.jobId, lease.epoch),
-    jobId: lease.jobId,
-    epoch: lease.epoch,
     clock,
     masks: new MaskSet(),
   });
   if (!entry.seal) recorder.note('error', 'The agent died here; what the build printed after this is missing.');
-  const seal = await recorder.close();
-  const sender = new LogSender({ spool: recorder.spool, transport, lease, onCancel: () => {}, signal: reporting });
-  sender.done.catch(() => {});
+  const { length, sha256, truncatedBytes } = await recorder.close();
+  const seal = { length, sha256, truncatedBytes };
+  const sender = new LogSender({ source: recorder.spool, transport, lease, signal: reporting, resume: true });
   const result: JobResult = entry.result ?? {
     ...crashed,
     steps: [],
@@ -81,5 +79,5 @@ async function finishLeftover(entry: JournalEntry, lease: Lease, context: BuildC
     log: { length: seal.length, sha256: seal.sha256 },
   };
   await state.journal.write({ ...entry, result, seal });
-  await report({ transport, state, clock, lease, sender, seal, result }, reporting);
+  await report({ transport, state, clock, lease, sender, seal, result }, [reporting]);
 }

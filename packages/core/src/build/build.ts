@@ -184,7 +184,7 @@ export class Build {
     }
     const recorder = this.#recorder as LogRecorder;
     const sender = new LogSender({
-      spool: recorder.spool,
+      source: recorder.spool,
       transport,
       lease: this.lease,
       onCancel: ({ reason, graceMs }) => this.cancel({ reason, graceMs }),
@@ -315,7 +315,8 @@ export class Build {
     const lease = this.lease;
     try {
       recorder.note(verdict.outcome === 'succeeded' ? 'info' : 'error', closingLine(verdict, durationMs));
-      const seal = await recorder.close();
+      const { failure, ...seal } = await recorder.close();
+      if (failure) emit('agent:error', { error: failure, where: `log of job ${lease.jobId}` });
       const sender = this.#sender;
       if (this.#fenced.signal.aborted || !sender) {
         await forget(state, lease);
@@ -330,8 +331,7 @@ export class Build {
         artifacts: this.#artifacts,
       });
       await this.#journal({ result, seal });
-      const signal = AbortSignal.any([reporting, this.#fenced.signal]);
-      await report({ transport, state, clock, lease, sender, seal, result }, signal);
+      await report({ transport, state, clock, lease, sender, seal, result }, [reporting, this.#fenced.signal]);
       emit('job:reported', { jobId: lease.jobId, epoch: lease.epoch });
     } catch (error) {
       await this.#notReported(error);

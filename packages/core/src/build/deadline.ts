@@ -18,16 +18,31 @@ export function after(ms: number, callback: () => void): Disposable {
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
-/** A signal that is aborted by any of `signals`, or with `cause` after `ms`. Dispose to stop the timer. */
+/** A signal that follows others; dispose it to leave neither timer nor listener behind. */
+export type LinkedSignal = Disposable & { readonly signal: AbortSignal };
+
+/**
+ * A signal that is aborted by any of `signals`, or with `cause` after `ms`. `AbortSignal.any` would keep an entry at
+ * each of them for as long as they live, and the agent's own live for months.
+ */
 export function withDeadline(
   signals: readonly AbortSignal[],
   ms: number | undefined,
-  cause: CancelCause,
-): Disposable & { readonly signal: AbortSignal } {
+  cause: CancelCause | Error,
+): LinkedSignal {
   const own = new AbortController();
   const timer = ms === undefined ? undefined : after(ms, () => own.abort(cause));
+  const unlink = signals.map((signal) => {
+    const follow = () => own.abort(signal.reason);
+    if (signal.aborted) follow();
+    signal.addEventListener('abort', follow, { once: true });
+    return () => signal.removeEventListener('abort', follow);
+  });
   return {
-    signal: AbortSignal.any([...signals, own.signal]),
-    [Symbol.dispose]: () => timer?.[Symbol.dispose](),
+    signal: own.signal,
+    [Symbol.dispose]() {
+      timer?.[Symbol.dispose]();
+      for (const undo of unlink) undo();
+    },
   };
 }

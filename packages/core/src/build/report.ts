@@ -1,9 +1,10 @@
 import type { JobResult, Seal } from '@ritmo/protocol';
-import { rm } from 'node:fs/promises';
+import { RitmoError } from '../errors.js';
 import type { Clock } from '../executor/host.js';
 import type { StateDir } from '../journal/state-dir.js';
-import type { LogSender } from '../log/index.js';
+import { type LogSender, Spool } from '../log/index.js';
 import type { Lease, Transport } from '../transport/transport.js';
+import { withDeadline } from './deadline.js';
 
 /** How long the server is told of an ended build, in milliseconds; after that it counts it as lost for good. */
 export const reportMs = 24 * 60 * 60_000;
@@ -18,14 +19,15 @@ export interface Report {
   readonly result: JobResult;
 }
 
-/** Sends the rest of the log, seals it, finishes the job, and only then forgets it. Rejects as the server answers, or with the signal's reason. */
+/** Sends the rest of the log, seals it, finishes the job, and only then forgets it. Rejects as the server answers, or with the reason of a signal. */
 export async function report(
   { transport, state, lease, sender, seal, result }: Report,
   signal: AbortSignal,
 ): Promise<void> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(reportMs)]);
-  await sender.finish(seal, bounded);
-  await transport.finish(lease, result, bounded);
+  const late = new RitmoError('RITMO_SERVER_UNREACHABLE', 'The server could not be told for 24 hours.');
+  using bounded = withDeadline(signals, reportMs, late);
+  await sender.finish(seal, bounded.signal);
+  await transport.finish(lease, result, bounded.signal);
   await forget(state, lease);
 }
 
@@ -35,7 +37,5 @@ export async function forget(
   lease: { readonly jobId: string; readonly epoch: number },
 ): Promise<void> {
   await state.journal.clear(lease);
-  const spool = state.spoolPath(lease.jobId, lease.epoch);
-  await rm(spool, { force: true });
-  await rm(`${spool}.tail`, { force: true });
+  await Spool.remove(state.spoolPath(lease.jobId, lease.epoch));
 }
