@@ -22,7 +22,7 @@ export interface Report {
 /** Sends the rest of the log, seals it, finishes the job, and only then forgets it. Rejects as the server answers, or with the reason of a signal. */
 export async function report(
   { transport, state, lease, sender, seal, result }: Report,
-  signal: AbortSignal,
+  signals: readonly AbortSignal[],
 ): Promise<void> {
   const late = new RitmoError('RITMO_SERVER_UNREACHABLE', 'The server could not be told for 24 hours.');
   using bounded = withDeadline(signals, reportMs, late);
