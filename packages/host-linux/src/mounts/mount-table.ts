@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+
+export interface Mount {
+  readonly path: string;
+  /** File system type, such as `tmpfs`. */
+  readonly type: string;
+}
+
+/** What is mounted, the oldest first; empty where the system does not say. */
+export function listMounts(): Mount[] {
+  let text: string;
+  try {
+    text = readFileSync('/proc/self/mountinfo', 'utf8');
+  } catch {
+    return [];
+  }
+  return text.split('\n').flatMap((line) => {
+    const [before, after] = line.split(' - ');
+    const path = before?.split(' ')[4];
+    const type = after?.split(' ')[0];
+    return path === undefined || type === undefined ? [] : [{ path: unescape(path), type }];
+  });
+}
+
+/** Mounts at this folder or below it, the newest first: the order in which they can be taken away. */
+export function mountsBelow(folder: string): Mount[] {
+  return listMounts()
+    .filter(({ path }) => path === folder || path.startsWith(`${folder}/`))
+    .reverse();
+}
+
+/** Blanks, tabs, newlines and backslashes are written as three octal digits. */
+function unescape(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}

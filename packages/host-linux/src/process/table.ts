@@ -1,0 +1,101 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** One process as /proc shows it. */
+export interface ProcessInfo {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  /** One letter; `Z` and `X` have ended and only wait to be reaped. */
+  readonly state: string;
+  /** Clock ticks from boot to its start: with the pid it names the process for ever. */
+  readonly startTime: number;
+}
+
+/** All processes; empty where there is no /proc. */
+export function listProcesses(): ProcessInfo[] {
+  return pids().flatMap((pid) => readProcess(pid) ?? []);
+}
+
+/** One process, or undefined when it is not there. */
+export function readProcess(pid: number): ProcessInfo | undefined {
+  const text = readProc(pid, 'stat')?.toString('latin1');
+  if (text === undefined) return undefined;
+  // The name in parentheses is the process's own choice and may hold anything.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return {
+    pid,
+    state: fields[0] ?? 'X',
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    startTime: Number(fields[19]),
+  };
+}
+
+/** Whether this very process, and not a later one of the same number, still runs. Zombies do not. */
+export function isRunning({ pid, startTime }: Pick<ProcessInfo, 'pid' | 'startTime'>): boolean {
+  const now = readProcess(pid);
+  return now !== undefined && now.startTime === startTime && now.state !== 'Z' && now.state !== 'X';
+}
+
+/** The processes below `pid`, itself not counted, zombies not counted. */
+export function descendantsOf(pid: number): ProcessInfo[] {
+  const children = new Map<number, ProcessInfo[]>();
+  for (const info of listProcesses()) {
+    const siblings = children.get(info.parent);
+    if (siblings === undefined) children.set(info.parent, [info]);
+    else siblings.push(info);
+  }
+  const found: ProcessInfo[] = [];
+  const work = [pid];
+  for (let next = work.pop(); next !== undefined; next = work.pop()) {
+    for (const child of children.get(next) ?? []) {
+      work.push(child.pid);
+      if (child.state !== 'Z' && child.state !== 'X') found.push(child);
+    }
+  }
+  return found;
+}
+
+/** Processes that were started with this `NAME=value` in their environment, as far as we may look. */
+export function findByEnvironment(variable: string): ProcessInfo[] {
+  const needle = Buffer.from(`\0${variable}\0`);
+  return findProcesses((pid) => {
+    const environ = readProc(pid, 'environ');
+    return environ !== undefined && Buffer.concat([Buffer.from('\0'), environ]).includes(needle);
+  });
+}
+
+/** Processes whose real user is `uid`. */
+export function findByUser(uid: number): ProcessInfo[] {
+  const line = new RegExp(`^Uid:\\t${uid}\\t`, 'm');
+  return findProcesses((pid) => line.test(readProc(pid, 'status')?.toString('latin1') ?? ''));
+}
+
+/** Whether something of the process's initial environment contains the text. */
+export function environmentIncludes(pid: number, text: string): boolean {
+  return readProc(pid, 'environ')?.includes(text) ?? false;
+}
+
+function findProcesses(test: (pid: number) => boolean): ProcessInfo[] {
+  return pids()
+    .filter((pid) => pid !== process.pid && test(pid))
+    .flatMap((pid) => readProcess(pid) ?? [])
+    .filter((info) => info.state !== 'Z' && info.state !== 'X');
+}
+
+function pids(): number[] {
+  try {
+    return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+  } catch {
+    return [];
+  }
+}
+
+/** A process may end, or be closed to us, at any moment: then there is nothing to read. */
+function readProc(pid: number, file: string): Buffer | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`);
+  } catch {
+    return undefined;
+  }
+}
