@@ -1,0 +1,11 @@
+export { type ApiArtifactStoreOptions, apiArtifactStore } from './api-store.js';
+export { type ArtifactLimits, type StoreArtifacts, type StoredArtifacts, storeArtifacts } from './collect.js';
+export { folderArtifactStore } from './folder-store.js';
+export type {
+  ArtifactRef,
+  ArtifactSession,
+  ArtifactSource,
+  ArtifactStore,
+  JsonStore,
+  UploadScope,
+} from './store.js';
