@@ -1,10 +1,10 @@
 /**
  * Turns the reporter's figures and vitest's exit code into the last line of `npm test` and an exit code. Whatever
- * went wrong outside of a test (a file that does not load, an unhandled error, a crash) counts as one failed.
+ * went wrong outside of a test (a file that does not load, an unhandled error, a crash, a leak) counts as one failed.
  */
-export function summarize(count, vitestExitCode, inCi) {
+export function summarize(count, vitestExitCode, leaks, inCi) {
   const { passed, failed, skipped, brokenFiles, unhandledErrors, reason } = count ?? nothing;
-  const problems = [];
+  const problems = [...leaks];
   let allFailed = failed + brokenFiles;
   if (count === undefined) problems.push('vitest ended without a report');
   else if (passed + failed + skipped === 0) problems.push('no test ran');

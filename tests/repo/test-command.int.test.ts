@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
+import { processesWithMarker } from '../support/witness.js';
 import { root } from '../support/workspace.js';
 
 const fixtures = join(root, 'tests', 'repo', 'fixtures', 'runs');
@@ -53,4 +54,12 @@ it('ends in a count also when vitest itself is killed', async () => {
   const result = await testCommand('crashing');
   expect(result).toMatchObject({ exitCode: 1, lastLine: '0 passed, 1 failed' });
   expect(result.problems).toContain('without a report');
+});
+
+it('counts what tests leave behind as failed, and ends processes that are left', async () => {
+  const result = await testCommand('leaking');
+  expect(result).toMatchObject({ exitCode: 1, lastLine: '1 passed, 1 failed' });
+  expect(result.problems).toMatch(/left running: sleep 601/);
+  expect(result.problems).toMatch(/left in TMPDIR: forgotten-/);
+  expect(await processesWithMarker('sleep\u0000601')).toEqual([]);
 });
