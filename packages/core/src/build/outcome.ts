@@ -1,6 +1,6 @@
 import type { Failure, Outcome } from '@ritmo/protocol';
 import { codes, isCode } from '@ritmo/protocol';
-import { formatDuration } from '@ritmo/protocol';
+import { formatDuration, showDuration } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
 import type { CancelReason } from '../executor/request.js';
 import type { StepExit } from '../executor/sandbox.js';
@@ -41,7 +41,7 @@ const stops = {
 /** The verdict of a step that did not succeed by itself. `name` is masked. */
 export function stepFailed(name: string, exit: StepExit, durationMs: number, timeoutMs?: number): Verdict {
   const step = `step ${JSON.stringify(name)}`;
-  const after = `after ${formatDuration(durationMs)}`;
+  const after = `after ${showDuration(durationMs)}`;
   if (exit.status === 'cancelled') {
     const detail =
       exit.reason === 'step-timeout' && timeoutMs !== undefined
@@ -66,7 +66,7 @@ export function stepFailed(name: string, exit: StepExit, durationMs: number, tim
 
 /** The last line of a log: what happened and why. */
 export function closingLine(verdict: Verdict, durationMs: number): string {
-  if (verdict.outcome === 'succeeded') return `succeeded in ${formatDuration(durationMs)}`;
+  if (verdict.outcome === 'succeeded') return `succeeded in ${showDuration(durationMs)}`;
   const { failure } = verdict;
   if (!failure) return verdict.outcome;
   const words = verdict.outcome.replace('_', ' ');
