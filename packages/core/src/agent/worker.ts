@@ -75,7 +75,7 @@ export class Worker {
     this.#parts = parts;
     this.#registration = registration;
     this.#instanceId = instanceId;
-    this.#artifacts = options.artifacts ?? (transport.artifacts ? apiArtifactStore(transport.artifacts) : undefined);
+    this.#artifacts = options.artifacts ?? (transport.artifacts ? apiArtifactStore(transport) : undefined);
     this.#slots = new Slots(options.maxConcurrent);
     this.#watch = new LeaseWatch(clock, () => this.#heartbeat.now());
     this.builds = new Builds(this.#slots, this.#watch);

@@ -17,6 +17,7 @@ export interface CollectParts {
   readonly sandbox: Sandbox;
   readonly resume: JsonStore;
   readonly note: (level: LogNoteLevel, text: string) => void;
+  readonly mask: (text: string) => string;
   readonly signal: AbortSignal;
 }
 

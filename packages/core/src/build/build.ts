@@ -281,12 +281,14 @@ export class Build {
         sandbox,
         resume: this.#resume(),
         note: (level, text) => this.#recorder?.note(level, text),
+        mask: (text) => this.#masks.maskText(text),
         signal: this.#cancellation.abandoned,
       });
       this.#artifacts = stored;
       if (!failure || verdict.outcome !== 'succeeded') return verdict;
       return { outcome: failure.code === 'RITMO_ARTIFACT_MISSING' ? 'failed' : 'errored', failure };
     } catch (error) {
+      if (error instanceof RitmoError && error.code === 'RITMO_FENCED') this.fence();
       return verdict.outcome === 'succeeded' ? this.#verdictOf(error) : verdict;
     }
   }

@@ -1,0 +1,15 @@
+import { idle } from './system/idle.js';
+import { latency } from './system/latency.js';
+import { manyJobs } from './system/many-jobs.js';
+import { throughput } from './system/throughput.js';
+
+const benches: Readonly<Record<string, () => Promise<void>>> = { latency, throughput, idle, 'many-jobs': manyJobs };
+
+/** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */
+const names = process.argv.slice(2);
+for (const name of names.length > 0 ? names : Object.keys(benches)) {
+  const bench = benches[name];
+  if (!bench) throw new Error(`there is no bench ${name}; there are ${Object.keys(benches).join(', ')}`);
+  process.stdout.write(`\n${name}\n`);
+  await bench();
+}

@@ -1,0 +1,46 @@
+import { figure, milliseconds, percentile } from './figures.js';
+import { startSystem } from './system.js';
+
+const rounds = 60;
+const job = { version: 1, name: 'latency', steps: [{ run: 'echo hello' }] };
+
+interface Offers {
+  readonly offers: ReadonlyArray<{ readonly lease: { readonly jobId: string } }>;
+}
+
+/** How long a job waits on an idle worker: to its claim, to its first log byte at the server, to its end. */
+export async function latency(): Promise<void> {
+  await using system = await startSystem({ maxConcurrent: 2 });
+  const claimed: number[] = [];
+  const firstByte: number[] = [];
+  const finished: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    system.tap.clear();
+    const begin = performance.now();
+    const id = await system.submit(job);
+    await system.ended(id);
+    const { calls } = system.tap;
+    const claim = calls.find(
+      ({ path, status, body }) =>
+        path.endsWith('/claims') &&
+        status === 200 &&
+        (JSON.parse(body) as Offers).offers.some(({ lease }) => lease.jobId === id),
+    );
+    const log = calls.find(({ path, method }) => method === 'PUT' && path.startsWith(`/v1/jobs/${id}/log`));
+    const finish = calls.find(({ path }) => path === `/v1/jobs/${id}/finish`);
+    if (!claim || !log) throw new Error('a call did not come through the tap');
+    if (round < 5) continue;
+    claimed.push(claim.answered - begin);
+    firstByte.push(log.answered - claim.answered);
+    if (finish) finished.push(finish.answered - claim.answered);
+  }
+  const p50 = (values: readonly number[]) => percentile(values, 0.5);
+  figure('submit to claimed, idle worker, p50', milliseconds(p50(claimed)), '< 15 ms', p50(claimed) < 15);
+  figure(
+    'claim answer to first log byte at the server, p50',
+    milliseconds(p50(firstByte)),
+    '< 40 ms',
+    p50(firstByte) < 40,
+  );
+  figure('claim answer to finish acknowledged, p50', milliseconds(p50(finished)), '', undefined);
+}
