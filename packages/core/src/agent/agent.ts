@@ -159,10 +159,12 @@ export class Agent implements AsyncDisposable {
   async #drain(deadlineMs: number | undefined): Promise<DrainReport> {
     if (this.#endUnstarted()) return this.#drained;
     if (this.#machine.can('draining')) this.#machine.go('draining');
+    // At once: an offer that arrives from here on goes back.
+    const claimsEnded = this.#worker?.stopClaiming();
     await this.#untilStarted();
     const deadline = deadlineMs === undefined ? undefined : after(deadlineMs, () => void this.stop());
     try {
-      await this.#worker?.stopClaiming();
+      await claimsEnded;
       await this.#worker?.builds.whenReported();
     } finally {
       deadline?.[Symbol.dispose]();
@@ -175,10 +177,11 @@ export class Agent implements AsyncDisposable {
   async #stop(): Promise<void> {
     if (this.#endUnstarted() || this.state === 'stopped' || this.state === 'failed') return;
     this.#machine.go('stopping');
+    const claimsEnded = this.#worker?.stopClaiming();
     await this.#untilStarted();
     const worker = this.#worker;
     if (worker) {
-      await worker.stopClaiming();
+      await claimsEnded;
       const { graceMs } = this.#options.shutdown;
       for (const build of worker.builds.running) this.#drained.cancelled.push(build.lease.jobId);
       worker.builds.cancelAll({ reason: 'agent-stopping', ...(graceMs !== undefined && { graceMs }) });
