@@ -130,7 +130,7 @@ export class CaseContext implements AsyncDisposable {
 
   /** What the witness sees of the owner now. */
   async residue(ownerId = this.host.ownerId): Promise<readonly string[]> {
-    return [...(await this.within('residue', 30_000, this.subject.residue(ownerId)))].sort();
+    return (await this.within('residue', 30_000, this.subject.residue(ownerId))).toSorted();
   }
 
   /** What the witness sees now that it did not see then: what a step has left behind while its sandbox lives. */
@@ -173,7 +173,7 @@ class Ledger {
   /** The newest first; none stops the next. Returns what went wrong. */
   async release(): Promise<string[]> {
     const problems: string[] = [];
-    for (const undo of this.resources.splice(0).reverse()) {
+    for (const undo of this.resources.splice(0).toReversed()) {
       await undo().catch((error: unknown) => problems.push(`cleaning up failed: ${String(error)}`));
     }
     return problems;

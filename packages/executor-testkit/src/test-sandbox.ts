@@ -116,7 +116,7 @@ export class TestSandbox {
       if (entry.kind === 'file') for await (const chunk of entry.body) chunks.push(Buffer.from(chunk));
       found.push({ entry, bytes: Buffer.concat(chunks) });
     }
-    return found.sort((a, b) => (a.entry.path < b.entry.path ? -1 : 1));
+    return found.toSorted((a, b) => (a.entry.path < b.entry.path ? -1 : 1));
   }
 
   /** Collects without reading. */

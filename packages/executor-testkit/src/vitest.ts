@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ConformanceCase, groups } from './case.js';
+import type { ConformanceCase } from './case.js';
 import { conformanceCases } from './cases/index.js';
 import { CaseContext } from './context.js';
 import { runCase } from './run-case.js';
@@ -19,14 +19,10 @@ export function describeExecutor(
     await context[Symbol.asyncDispose]();
 
     const others: string[] = [];
-    for (const group of groups) {
-      const applying = cases.filter((conformance) => {
-        if (conformance.group !== group) return false;
-        const applies = conformance.needs?.(capabilities) ?? true;
-        if (applies !== true) others.push(`${conformance.id}: ${applies}`);
-        return applies === true;
-      });
-      if (applying.length > 0) describe(group, () => applying.forEach((conformance) => register(subject, conformance)));
+    for (const conformance of cases) {
+      const applies = conformance.needs?.(capabilities) ?? true;
+      if (applies === true) register(subject, conformance);
+      else others.push(`${conformance.id}: ${applies}`);
     }
     test('says why each case that does not apply to it does not', async ({ annotate }) => {
       for (const other of others) await annotate(other);

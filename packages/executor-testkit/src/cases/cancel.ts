@@ -53,7 +53,7 @@ export const cancelCases = [
     const box = await context.sandbox();
     const child = `trap 'echo child stopped; exit 0' TERM; echo child ready; ${idle}`;
     const step = box.start(`trap 'wait; echo parent stopped; exit 0' TERM; (${child}) & wait; ${idle}`, {
-      stop: { signal: 'SIGTERM', graceMs: context.ms(10_000) },
+      stop: { signal: 'SIGTERM', graceMs: context.ms(3_000) },
     });
     await step.output.printed('child ready');
     step.abort({ reason: 'user' });
@@ -76,7 +76,7 @@ export const cancelCases = [
   cancel('grace', 'takes the grace of the cancel rather than that of the step', async (context) => {
     const box = await context.sandbox();
     const step = box.start(`trap '' TERM; echo ready; ${idle}`, {
-      stop: { signal: 'SIGTERM', graceMs: context.ms(60_000) },
+      stop: { signal: 'SIGTERM', graceMs: context.ms(6_000) },
     });
     await step.output.printed('ready');
     step.abort({ reason: 'lease-lost', graceMs: 100 });
@@ -89,7 +89,7 @@ export const cancelCases = [
     const box = await context.sandbox();
     await box.ok(':');
     const before = await context.residue();
-    const grandchild = `trap '' TERM HUP INT; echo grandchild ready; ${idle}`;
+    const grandchild = `trap '' TERM HUP INT; echo grandchild ready; exec >&- 2>&-; ${idle}`;
     const step = box.start(`( (${grandchild}) & wait ) & wait; ${idle}`, {
       stop: { signal: 'SIGTERM', graceMs: 200 },
     });

@@ -76,7 +76,7 @@ export const collectCases = [
     await box.ok('for i in 1 2 3 4; do echo $i > f$i; done');
     const paths: string[] = [];
     for await (const entry of box.stream({ include: ['f*'] })) paths.push(entry.path);
-    assert.deepEqual(paths.sort(), ['f1', 'f2', 'f3', 'f4']);
+    assert.deepEqual(paths.toSorted(), ['f1', 'f2', 'f3', 'f4']);
     for await (const entry of box.stream({ include: ['f*'] })) {
       assert.equal(entry.kind, 'file');
       break;

@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { access, type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises';
+import { accessSync, constants, lstatSync } from 'node:fs';
+import { type FileHandle, open, readdir, readlink } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { type CollectedEntry, type CollectRequest, RitmoError } from '@ritmo/agent-core/executor';
 import picomatch from 'picomatch';
@@ -63,7 +63,7 @@ const join = (workdir: string, below: Buffer) => Buffer.concat([Buffer.from(`${w
 
 async function entryOf(workdir: string, { bytes, path }: Found): Promise<CollectedEntry> {
   const full = join(workdir, bytes);
-  const stat = await lstat(full);
+  const stat = lstatSync(full);
   const pathBytes = Buffer.from(path).equals(bytes) ? {} : { pathBytes: bytes };
   const base = { path, ...pathBytes, mode: stat.mode & 0o7777, mtimeMs: stat.mtimeMs };
   if (stat.isSymbolicLink()) {
@@ -76,7 +76,7 @@ async function entryOf(workdir: string, { bytes, path }: Found): Promise<Collect
   }
   if (!stat.isFile()) return { kind: 'refused', path, why: 'It is not a regular file.' };
   try {
-    await access(full, constants.R_OK);
+    accessSync(full, constants.R_OK);
   } catch (error) {
     return { kind: 'refused', path, why: `It cannot be read: ${String(error)}` };
   }

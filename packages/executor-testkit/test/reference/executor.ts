@@ -19,7 +19,7 @@ import { ReferenceHome, ReferenceSandbox, ReferenceVolume } from './sandbox.js';
  */
 export class ReferenceExecutor implements Executor {
   readonly name = 'reference';
-  readonly capabilities: ExecutorCapabilities = {
+  capabilities: ExecutorCapabilities = {
     isolation: 'none',
     defaultNetwork: 'host',
     images: false,
@@ -59,7 +59,7 @@ export class ReferenceExecutor implements Executor {
       await home.remove();
       throw error;
     }
-    return new ReferenceVolume(home);
+    return this.volumeOf(home);
   }
 
   async prepare(request: SandboxRequest, volume: ReferenceVolume, scope: PrepareScope): Promise<ReferenceSandbox> {
@@ -68,7 +68,7 @@ export class ReferenceExecutor implements Executor {
       await volume[Symbol.asyncDispose]();
       scope.signal.throwIfAborted();
     }
-    return new ReferenceSandbox(request.sandboxId, volume.home);
+    return this.sandboxOf(request.sandboxId, volume.home);
   }
 
   async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {
@@ -90,6 +90,14 @@ export class ReferenceExecutor implements Executor {
 
   homeOf(id: SandboxId): ReferenceHome {
     return new ReferenceHome(join(this.root, this.host.ownerId, id), `${this.host.ownerId}/${id}`);
+  }
+
+  volumeOf(home: ReferenceHome): ReferenceVolume {
+    return new ReferenceVolume(home);
+  }
+
+  sandboxOf(id: SandboxId, home: ReferenceHome): ReferenceSandbox {
+    return new ReferenceSandbox(id, home);
   }
 
   refuse(request: SandboxRequest): void {

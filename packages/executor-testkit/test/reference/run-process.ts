@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { type CancelCause, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
-import { killMarked, marked, signalProcess } from './processes.js';
+import { signalProcess } from './processes.js';
+import type { Tree } from './tree.js';
 
 export interface ProcessSpec {
   readonly argv: readonly [string, ...string[]];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Mark of all processes that belong to it. */
-  readonly mark: string;
+  /** What belongs to the process, by its pid. */
+  readonly tree: (pid: number) => Tree;
 }
 
 interface Ended {
@@ -28,12 +29,12 @@ export async function runProcess(spec: ProcessSpec, scope: StepScope): Promise<S
     return { status: 'not-started', error: new RitmoError('RITMO_STEP_NOT_STARTED', message, { cause: error }) };
   }
   const pumps = Promise.all([pump('stdout', child.stdout, scope), pump('stderr', child.stderr, scope)]);
-  const stopping = new Stopping(child, spec.mark, scope);
+  const tree = spec.tree(child.pid ?? 0);
+  const stopping = new Stopping(tree, scope);
   const end = await ended;
   const stopped = await stopping.finish();
   // Its children go with it: the pipes end when no one holds them.
-  signalProcess(-(child.pid ?? 0), 'SIGKILL');
-  const stragglers = await killMarked(spec.mark);
+  const stragglers = await tree.end(stopped === undefined ? 'exit' : 'cancel');
   await pumps;
   if (stopped !== undefined) return cancelled(scope, stopped.forced || stragglers > 0);
   const counted = stragglers > 0 ? { stragglers } : {};
@@ -67,16 +68,14 @@ function cancelled(scope: StepScope, forced: boolean): StepExit {
 
 /** From the abort to the kill: the stop signal for the whole tree, the grace, the kill. */
 class Stopping {
-  readonly #child: ChildProcess;
-  readonly #mark: string;
+  readonly #tree: Tree;
   readonly #scope: StepScope;
   #timer: NodeJS.Timeout | undefined;
   #signalled: Promise<void> | undefined;
   #forced = false;
 
-  constructor(child: ChildProcess, mark: string, scope: StepScope) {
-    this.#child = child;
-    this.#mark = mark;
+  constructor(tree: Tree, scope: StepScope) {
+    this.#tree = tree;
     this.#scope = scope;
     scope.signal.addEventListener('abort', this.#stop, { once: true });
     if (scope.signal.aborted) this.#stop();
@@ -86,11 +85,9 @@ class Stopping {
     const { graceMs } = this.#scope.signal.reason as CancelCause;
     this.#timer = setTimeout(() => {
       this.#forced = true;
-      signalProcess(-(this.#child.pid ?? 0), 'SIGKILL');
+      signalProcess(this.#tree.pid, 'SIGKILL');
     }, graceMs ?? this.#scope.stop.graceMs);
-    this.#signalled = marked(this.#mark).then((tree) => {
-      for (const { pid } of tree) signalProcess(pid, this.#scope.stop.signal);
-    });
+    this.#signalled = this.#tree.signal(this.#scope.stop.signal);
   };
 
   /** Once the process has ended; undefined when it was not stopped. */

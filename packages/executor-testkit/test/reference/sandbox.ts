@@ -15,6 +15,7 @@ import type {
 import { collectFiles } from './collect.js';
 import { killMarked, marker } from './processes.js';
 import { runProcess } from './run-process.js';
+import { Tree } from './tree.js';
 
 const run = promisify(execFile);
 
@@ -30,6 +31,10 @@ export class ReferenceHome {
     this.mark = mark;
   }
 
+  tree(pid: number): Tree {
+    return new Tree(pid, this.mark);
+  }
+
   path(name: 'work' | 'home' | 'tmp' | 'private' | 'tool'): string {
     return join(this.folder, name);
   }
@@ -43,7 +48,7 @@ export class ReferenceHome {
     const defaults = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: this.path('home'), TMPDIR: this.path('tmp') };
     const all = { ...defaults, ...env, [marker]: this.mark };
     try {
-      return await runProcess({ argv, cwd, env: all, mark: this.mark }, scope);
+      return await runProcess({ argv, cwd, env: all, tree: (pid) => this.tree(pid) }, scope);
     } finally {
       this.cpuMs += (await childrenCpuMs()) - before;
     }
