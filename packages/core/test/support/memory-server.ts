@@ -95,6 +95,11 @@ export class MemoryServer implements Transport {
     return entry;
   }
 
+  /** As if all that waits had been handed out already. */
+  takeAll(): void {
+    this.#queue.splice(0);
+  }
+
   send(event: WorkerEvent): void {
     this.#events.push(event);
     this.#signal();
