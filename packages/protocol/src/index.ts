@@ -14,6 +14,7 @@ export { describeIssue } from './job-file/issues.js';
 export { type JobFileResult, type JobProblem, jobFileSchema, parseJobFile } from './job-file/parse.js';
 export { type FileProblem, formatProblems } from './job-file/problem.js';
 export { type FileResult, parseYamlFile } from './job-file/yaml-file.js';
+export { LogLineSplitter } from './log-reader.js';
 export * from './log-record.js';
 export * from './names.js';
 export { nearest } from './suggest.js';

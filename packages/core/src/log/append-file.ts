@@ -1,0 +1,184 @@
+import type { Hash } from 'node:crypto';
+import { close, read, write } from 'node:fs';
+import { promisify } from 'node:util';
+import { RitmoError } from '../errors.js';
+
+const closeFile = promisify(close);
+const readFile = promisify(read);
+const writeFile = promisify(write);
+
+const blockSize = 256 * 1024;
+/** Above this much unwritten, callers are asked to wait; below the other they go on. */
+const fullAt = 4 * 1024 * 1024;
+const roomAt = 1024 * 1024;
+const spareBlocks = 4;
+
+interface Block {
+  readonly bytes: Buffer;
+  /** Bytes taken up, and of those the ones that are on disk. */
+  used: number;
+  written: number;
+}
+
+/**
+ * Appends to a file in order, without waiting: what comes while a write is under way goes with the next one. After a
+ * write has failed nothing more is written, and `failure` says why. Lines are given as latin1 strings, one character
+ * a byte.
+ */
+export class AppendFile {
+  readonly #fd: number;
+  readonly #hash: Hash | undefined;
+  readonly #queue: Block[] = [];
+  readonly #spare: Buffer[] = [];
+  readonly #waiters = new Set<() => void>();
+  #length: number;
+  #written: number;
+  #writing: Promise<void> | undefined;
+  #room: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+  #failure: RitmoError | undefined;
+
+  /** Goes on at `length` of the open file; `hash` is fed with all that is written from there. Closes `fd` at its end. */
+  constructor(fd: number, length: number, hash?: Hash) {
+    this.#fd = fd;
+    this.#hash = hash;
+    this.#length = length;
+    this.#written = length;
+  }
+
+  /** Bytes accepted. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes that the file holds. */
+  get written(): number {
+    return this.#written;
+  }
+
+  get failure(): RitmoError | undefined {
+    return this.#failure;
+  }
+
+  append(line: string): void {
+    if (this.#failure !== undefined) return;
+    const block = this.#blockFor(line.length);
+    block.used += block.bytes.write(line, block.used, 'latin1');
+    this.#length += line.length;
+    this.#writing ??= this.#drain();
+  }
+
+  /** A promise while too much waits to be written; rejects with the failure. */
+  room(): Promise<void> | undefined {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#length - this.#written < fullAt) return undefined;
+    if (this.#room === undefined) {
+      this.#room = this.#untilRoom();
+      // Told to those who await it; nobody has to.
+      this.#room.catch(() => undefined);
+    }
+    return this.#room;
+  }
+
+  /** Resolves when all that was accepted is in the file, or nothing more will be. */
+  async settled(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  /** Resolves when `written` or `failure` changes, or the signal is aborted. */
+  changed(signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#waiters.delete(wake);
+        signal?.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiters.add(wake);
+      signal?.addEventListener('abort', wake);
+      if (signal?.aborted === true) wake();
+    });
+  }
+
+  /** Wakes those who wait in `changed`. */
+  wake(): void {
+    for (const waiter of this.#waiters) waiter();
+  }
+
+  /** Up to `max` bytes from `offset` on, of those that are in the file. */
+  async read(offset: number, max: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(max, this.#written - offset)));
+    let filled = 0;
+    while (filled < bytes.length) {
+      const { bytesRead } = await readFile(this.#fd, bytes, filled, bytes.length - filled, offset + filled);
+      if (bytesRead === 0)
+        throw new RitmoError('RITMO_STATE_UNREADABLE', 'A log file became shorter than was written.');
+      filled += bytesRead;
+    }
+    return bytes;
+  }
+
+  /** Closes the file once nothing is being written. Safe twice. */
+  async close(): Promise<void> {
+    await this.settled();
+    this.#closed ??= closeFile(this.#fd);
+    return this.#closed;
+  }
+
+  #blockFor(size: number): Block {
+    const last = this.#queue.at(-1);
+    if (last !== undefined && last.bytes.length - last.used >= size) return last;
+    const bytes =
+      size > blockSize ? Buffer.allocUnsafeSlow(size) : (this.#spare.pop() ?? Buffer.allocUnsafeSlow(blockSize));
+    const block = { bytes, used: 0, written: 0 };
+    this.#queue.push(block);
+    return block;
+  }
+
+  async #untilRoom(): Promise<void> {
+    while (this.#length - this.#written >= roomAt && this.#failure === undefined) await this.changed();
+    this.#room = undefined;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #drain(): Promise<void> {
+    // Whatever else is appended in this turn goes along.
+    await Promise.resolve();
+    try {
+      for (let block = this.#queue[0]; block !== undefined; block = this.#queue[0]) {
+        if (block.written < block.used) {
+          await this.#write(block, block.used);
+          this.wake();
+        } else if (this.#queue.length > 1 || block.used > blockSize / 2) this.#release(block);
+        else break;
+      }
+    } catch (error) {
+      this.#failure = writeFailure(error);
+      this.#queue.length = 0;
+    }
+    this.#writing = undefined;
+    if (this.#failure !== undefined) this.wake();
+  }
+
+  async #write(block: Block, until: number): Promise<void> {
+    while (block.written < until) {
+      const from = block.written;
+      const { bytesWritten } = await writeFile(this.#fd, block.bytes, from, until - from, this.#written);
+      this.#hash?.update(block.bytes.subarray(from, from + bytesWritten));
+      block.written += bytesWritten;
+      this.#written += bytesWritten;
+    }
+  }
+
+  #release(block: Block): void {
+    this.#queue.shift();
+    if (block.bytes.length === blockSize && this.#spare.length < spareBlocks) this.#spare.push(block.bytes);
+  }
+}
+
+function writeFailure(error: unknown): RitmoError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new RitmoError('RITMO_DISK_FULL', 'The log cannot be written: the disk is full.', { cause: error });
+  }
+  return new RitmoError('RITMO_STATE_UNREADABLE', 'The log cannot be written.', { cause: error });
+}
