@@ -8,7 +8,8 @@ import { say } from './say.mjs';
 const programs = [
   { binary: 'git', package: 'git', why: 'checks out sources' },
   { binary: 'bwrap', package: 'bubblewrap', why: 'confines builds of the process executor' },
-  { binary: 'setpriv', package: 'util-linux', why: 'gives a build a user of its own' },
+  { binary: 'setpriv', package: 'util-linux', why: 'keeps bare builds from gaining rights' },
+  { binary: 'flock', package: 'util-linux', why: 'keeps two agents from one state directory' },
 ];
 
 const lockWaitSeconds = 180;
