@@ -35,7 +35,7 @@ export class Capture implements OutputWriter {
 
   /** Resolves once the text (ASCII, at most 256 bytes) has been printed; rejects when the step ends without it. */
   printed(text: string): Promise<void> {
-    if (this.all().includes(text)) return Promise.resolve();
+    if (this.stdout.includes(text) || this.stderr.includes(text)) return Promise.resolve();
     if (this.#settled) return Promise.reject(this.#missing(text));
     return new Promise((resolve, reject) => this.#waiters.add({ text, resolve, reject }));
   }

@@ -1,15 +1,14 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect } from 'vitest';
+import { afterAll } from 'vitest';
 import { describeExecutor } from '../src/vitest.js';
 import { referenceSubject } from './reference/subject.js';
 
 const root = mkdtempSync(join(tmpdir(), 'ritmo-reference-'));
 afterAll(() => {
-  const left = readdirSync(root);
-  rmSync(root, { recursive: true });
-  expect(left).toEqual([]);
+  // Fails where anything is left in it.
+  rmdirSync(root);
 });
 
 describeExecutor(referenceSubject(root));
