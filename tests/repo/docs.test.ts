@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatProblems, parseJobFile } from '@ritmo/protocol';
 import { describe, expect, it } from 'vitest';
+import { commandLineReference } from '../../scripts/lib/command-line-reference.js';
 import { errorReference } from '../../scripts/lib/error-reference.js';
 import { markdownFiles, readMarkdown } from '../support/markdown.js';
 import { root, shown } from '../support/workspace.js';
@@ -17,6 +18,12 @@ interface OpenApi {
 describe('docs/reference/errors.md', () => {
   it('is what `pnpm docs:generate` makes of the table of codes', () => {
     expect(reference('errors.md')).toBe(errorReference());
+  });
+});
+
+describe('docs/reference/command-line.md', () => {
+  it('is what `pnpm docs:generate` makes of the commands and settings', () => {
+    expect(reference('command-line.md')).toBe(commandLineReference());
   });
 });
 
