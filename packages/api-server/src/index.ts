@@ -1,1 +1,4 @@
-export {};
+export type { Clock } from './clock.js';
+export { ApiError } from './errors.js';
+export type { ApiServerOptions, ServerLog } from './options.js';
+export { type ApiServer, startApiServer } from './server.js';

@@ -1,0 +1,56 @@
+import type { LogStore } from './log-store.js';
+
+const chunkBytes = 64 * 1024;
+
+/** What a follower asks about the attempt it reads. */
+export interface FollowScope {
+  /** True once nothing more can come. */
+  over(): boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Bytes of one attempt's log from `offset`: what is there, then what comes, until the attempt is over. */
+export async function* followLog(
+  logs: LogStore,
+  jobId: string,
+  epoch: number,
+  offset: number,
+  scope: FollowScope,
+): AsyncGenerator<Uint8Array, void, void> {
+  let at = offset;
+  let generation: number | undefined;
+  for (;;) {
+    const bytes = await logs.use(jobId, epoch, async (log) => {
+      generation ??= log.generation;
+      if (log.generation !== generation) throw new Error('the log was begun anew');
+      for (;;) {
+        // Asked before reading: what arrived until then is read, and nothing comes after.
+        const over = scope.over();
+        const found = await log.read(at, chunkBytes);
+        if (found.byteLength > 0) return found;
+        if (over || scope.signal.aborted) return undefined;
+        await log.changed(scope.signal);
+        if (log.generation !== generation) throw new Error('the log was begun anew');
+      }
+    });
+    if (!bytes) return;
+    at += bytes.byteLength;
+    yield bytes;
+  }
+}
+
+/** Bytes of a log as it is now. */
+export async function* readLog(
+  logs: LogStore,
+  jobId: string,
+  epoch: number,
+  offset: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  const end = await logs.length(jobId, epoch);
+  for (let at = offset; at < end; ) {
+    const bytes = await logs.use(jobId, epoch, (log) => log.read(at, Math.min(chunkBytes, end - at)));
+    if (bytes.byteLength === 0) return;
+    at += bytes.byteLength;
+    yield bytes;
+  }
+}

@@ -1,0 +1,122 @@
+import type { ArtifactFile } from '@ritmo/protocol';
+import type { Database } from './database.js';
+
+/** `planned`: announced. `uploaded`: the bytes are on disk. `stored`: complete, and listed. */
+export type ArtifactState = 'planned' | 'uploaded' | 'stored';
+
+export interface ArtifactRow extends Record<string, unknown> {
+  readonly seq: number;
+  readonly job_id: string;
+  readonly epoch: number;
+  readonly artifact_id: string;
+  readonly name: string;
+  readonly path: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly content_type: string;
+  readonly link_target: string | null;
+  readonly announced_sha256: string | null;
+  readonly sha256: string | null;
+  readonly state: ArtifactState;
+  readonly expires_at: number | null;
+}
+
+/** Rows of announced and stored files. */
+export class ArtifactStore {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  insert(
+    jobId: string,
+    epoch: number,
+    file: ArtifactFile,
+    state: ArtifactState,
+    sha256: string | null,
+    expiresAt: number | null,
+  ): void {
+    this.#db.run(
+      `INSERT INTO artifacts (job_id, epoch, artifact_id, name, path, size, mode, content_type, link_target, announced_sha256, sha256, state, expires_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      jobId,
+      epoch,
+      file.artifactId,
+      file.name,
+      file.path,
+      file.size,
+      file.mode,
+      file.contentType,
+      file.linkTarget ?? null,
+      file.sha256 ?? null,
+      sha256,
+      state,
+      expiresAt,
+    );
+  }
+
+  find(jobId: string, epoch: number, artifactId: string): ArtifactRow | undefined {
+    return this.#db.get<ArtifactRow>(
+      'SELECT * FROM artifacts WHERE job_id = ? AND epoch = ? AND artifact_id = ?',
+      jobId,
+      epoch,
+      artifactId,
+    );
+  }
+
+  /** The stored file of the latest attempt that has it. */
+  findStored(jobId: string, artifactId: string): ArtifactRow | undefined {
+    return this.#db.get<ArtifactRow>(
+      "SELECT * FROM artifacts WHERE job_id = ? AND artifact_id = ? AND state = 'stored' ORDER BY epoch DESC",
+      jobId,
+      artifactId,
+    );
+  }
+
+  /** Whether a file of this content is stored for the same job. */
+  jobHas(jobId: string, sha256: string, size: number): boolean {
+    const row = this.#db.get(
+      "SELECT 1 FROM artifacts WHERE job_id = ? AND sha256 = ? AND size = ? AND state = 'stored'",
+      jobId,
+      sha256,
+      size,
+    );
+    return row !== undefined;
+  }
+
+  setState(row: ArtifactRow, state: ArtifactState, sha256: string): void {
+    this.#db.run('UPDATE artifacts SET state = ?, sha256 = ? WHERE seq = ?', state, sha256, row.seq);
+  }
+
+  listStored(jobId: string, epoch: number): ArtifactRow[] {
+    return this.#db.all<ArtifactRow>(
+      "SELECT * FROM artifacts WHERE job_id = ? AND epoch = ? AND state = 'stored' ORDER BY name, path",
+      jobId,
+      epoch,
+    );
+  }
+
+  countStored(jobId: string, epoch: number): number {
+    const row = this.#db.get<{ n: number }>(
+      "SELECT count(*) AS n FROM artifacts WHERE job_id = ? AND epoch = ? AND state = 'stored'",
+      jobId,
+      epoch,
+    );
+    return row?.n ?? 0;
+  }
+
+  /** Files past their time. */
+  expired(now: number): ArtifactRow[] {
+    return this.#db.all<ArtifactRow>('SELECT * FROM artifacts WHERE expires_at IS NOT NULL AND expires_at <= ?', now);
+  }
+
+  delete(row: ArtifactRow): void {
+    this.#db.run('DELETE FROM artifacts WHERE seq = ?', row.seq);
+  }
+
+  /** Whether any stored file has this content. */
+  isUsed(sha256: string): boolean {
+    return this.#db.get("SELECT 1 FROM artifacts WHERE sha256 = ? AND state = 'stored'", sha256) !== undefined;
+  }
+}
