@@ -136,7 +136,7 @@ export class ApiClient implements AsyncDisposable {
       peer: own ? (this.address.loopback ? 'direct' : 'server') : 'other',
       headers: {
         ...(own ? { 'content-type': 'application/octet-stream' } : {}),
-        ...target.headers,
+        ...Object.fromEntries(Object.entries(target.headers).map(([name, value]) => [name.toLowerCase(), value])),
         ...(own ? { [protocolHeader]: String(protocolVersion), authorization: `Bearer ${token}` } : {}),
         'user-agent': this.#userAgent,
         'content-length': String(size),

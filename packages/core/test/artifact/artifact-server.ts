@@ -23,7 +23,13 @@ export async function artifactServer(): Promise<ArtifactServer> {
     plan: ({ artifactId, size, linkTarget }: ArtifactFile): ArtifactPlan =>
       size === 0 || linkTarget !== undefined
         ? { artifactId, stored: true }
-        : { artifactId, upload: { url: `/v1/jobs/job1/artifacts/${artifactId}/content`, headers: {} } },
+        : {
+            artifactId,
+            upload: {
+              url: `/v1/jobs/job1/artifacts/${artifactId}/content`,
+              headers: { 'Content-Type': 'application/octet-stream', 'Ritmo-Epoch': '3' },
+            },
+          },
   });
   server.otherwise = (seen, response, socket) => {
     const body = () => JSON.parse(String(seen.body));

@@ -1,0 +1,1 @@
+export { type CheckoutContext, type CheckoutPolicy, checkout } from './checkout.js';
