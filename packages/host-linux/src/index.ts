@@ -19,8 +19,10 @@ export { signalPid, signalProcess } from './process/signal.js';
 export {
   descendantsOf,
   environmentIncludes,
+  environmentValue,
   findByEnvironment,
   findByUser,
+  innermostPid,
   isRunning,
   listProcesses,
   type ProcessInfo,

@@ -169,7 +169,8 @@ function whyNot(error: unknown): string {
   return `it cannot be opened (${code ?? String(error)})`;
 }
 
-const joined = (names: readonly Buffer[]) => Buffer.from(names.map((name) => name.toString('latin1')).join('/'), 'latin1');
+const joined = (names: readonly Buffer[]) =>
+  Buffer.from(names.map((name) => name.toString('latin1')).join('/'), 'latin1');
 
 const shown = (names: readonly Buffer[]) => joined(names).toString();
 

@@ -8,7 +8,8 @@ const maxPasses = 100;
 
 /**
  * Removes a tree that somebody hostile made: no link is followed, closed folders are opened up, depth costs
- * nothing. `path` may be a folder, a file, or not there. Rejects with the system's error when something stays.
+ * nothing, and what is mounted inside is left alone. `path` may be a folder, a file, or not there. Rejects with the
+ * system's error when something stays.
  */
 export async function removeTree(path: string): Promise<void> {
   const name = Buffer.from(basename(path));
@@ -69,7 +70,8 @@ class Removal {
 
   async #empty(top: Folder): Promise<void> {
     const work: Buffer[] = [];
-    await this.#clear(top, (name) => work.push(name));
+    // Renaming also shows a place where something is mounted: that is never emptied.
+    await this.#clear(top, (name) => work.push(this.#moveUp(top, top, name)));
     for (let name = work.pop(); name !== undefined; name = work.pop()) {
       const opened = unlessErrno(['ENOENT'], () => openUp(top, name as Buffer));
       if (opened === undefined) continue;

@@ -139,7 +139,11 @@ function partsOf(path: string, encoding: BufferEncoding = 'utf8'): Buffer[] {
 }
 
 function escape(path: string, cause?: unknown): RitmoError {
-  return new RitmoError('RITMO_WORKSPACE_ESCAPE', `The path "${path}" is absolute, or leads through a link or a file.`, {
-    cause,
-  });
+  return new RitmoError(
+    'RITMO_WORKSPACE_ESCAPE',
+    `The path "${path}" is absolute, or leads through a link or a file.`,
+    {
+      cause,
+    },
+  );
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** One process as /proc shows it. */
 export interface ProcessInfo {
@@ -39,21 +39,38 @@ export function isRunning({ pid, startTime }: Pick<ProcessInfo, 'pid' | 'startTi
 
 /** The processes below `pid`, itself not counted, zombies not counted. */
 export function descendantsOf(pid: number): ProcessInfo[] {
-  const children = new Map<number, ProcessInfo[]>();
-  for (const info of listProcesses()) {
-    const siblings = children.get(info.parent);
-    if (siblings === undefined) children.set(info.parent, [info]);
-    else siblings.push(info);
-  }
+  const childrenOf = kernelListsChildren() ? childrenByKernel : childrenByScan();
   const found: ProcessInfo[] = [];
   const work = [pid];
   for (let next = work.pop(); next !== undefined; next = work.pop()) {
-    for (const child of children.get(next) ?? []) {
-      work.push(child.pid);
-      if (child.state !== 'Z' && child.state !== 'X') found.push(child);
+    for (const child of childrenOf(next)) {
+      work.push(child);
+      const info = readProcess(child);
+      if (info !== undefined && info.state !== 'Z' && info.state !== 'X') found.push(info);
     }
   }
   return found;
+}
+
+/** The number of a process in the innermost pid namespace that it is in. */
+export function innermostPid(pid: number): number | undefined {
+  const line = /^NSpid:\t(.*)$/m.exec(readProc(pid, 'status')?.toString('latin1') ?? '')?.[1];
+  return line === undefined ? undefined : Number(line.split('\t').at(-1));
+}
+
+/** Cheap, where the kernel was built with it: most are. */
+const kernelListsChildren = () => existsSync(`/proc/self/task/${process.pid}/children`);
+
+function childrenByKernel(pid: number): number[] {
+  return listNames(`/proc/${pid}/task`).flatMap((thread) =>
+    (readProc(pid, `task/${thread}/children`)?.toString('latin1') ?? '').split(' ').filter(Boolean).map(Number),
+  );
+}
+
+function childrenByScan(): (pid: number) => number[] {
+  const children = new Map<number, number[]>();
+  for (const { pid, parent } of listProcesses()) children.set(parent, [...(children.get(parent) ?? []), pid]);
+  return (pid) => children.get(pid) ?? [];
 }
 
 /** Processes that were started with this `NAME=value` in their environment, as far as we may look. */
@@ -76,6 +93,12 @@ export function environmentIncludes(pid: number, text: string): boolean {
   return readProc(pid, 'environ')?.includes(text) ?? false;
 }
 
+/** What follows `prefix` (`NAME=` or more) in the process's initial environment. */
+export function environmentValue(pid: number, prefix: string): string | undefined {
+  const variables = readProc(pid, 'environ')?.toString().split('\0') ?? [];
+  return variables.find((variable) => variable.startsWith(prefix))?.slice(prefix.length);
+}
+
 function findProcesses(test: (pid: number) => boolean): ProcessInfo[] {
   return pids()
     .filter((pid) => pid !== process.pid && test(pid))
@@ -84,8 +107,12 @@ function findProcesses(test: (pid: number) => boolean): ProcessInfo[] {
 }
 
 function pids(): number[] {
+  return listNames('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+}
+
+function listNames(folder: string): string[] {
   try {
-    return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+    return readdirSync(folder);
   } catch {
     return [];
   }

@@ -101,7 +101,11 @@ describe('names', () => {
     writeFileSync(raw, 'x');
     files('line\nbreak.txt', 'dir\nwith/deep.txt');
     const entries = await collect({ include: ['**/*.txt'] });
-    expect(entries.map((entry) => entry.path).sort()).toEqual(['bad-\ufffd.txt', 'dir\nwith/deep.txt', 'line\nbreak.txt']);
+    expect(entries.map((entry) => entry.path).sort()).toEqual([
+      'bad-\ufffd.txt',
+      'dir\nwith/deep.txt',
+      'line\nbreak.txt',
+    ]);
     const bad = entries.find((entry) => entry.path.startsWith('bad-')) as FileBody;
     expect(Buffer.from(bad.pathBytes ?? [])).toEqual(Buffer.from('bad-\xff.txt', 'latin1'));
     expect(entries.filter((entry) => 'pathBytes' in entry)).toHaveLength(1);
@@ -137,7 +141,9 @@ describe('links and things that are no files', () => {
       ['refused', 'loop'],
       ['refused', 'through'],
     ]);
-    expect(entries[2]).toMatchObject({ why: 'absolute was not collected: it is a link that leaves the workspace, to /etc/passwd.' });
+    expect(entries[2]).toMatchObject({
+      why: 'absolute was not collected: it is a link that leaves the workspace, to /etc/passwd.',
+    });
   });
 
   it('does not walk through a link to a folder', async () => {
@@ -169,7 +175,8 @@ describe('what is read', () => {
     execFileSync('chmod', ['750', join(root, 'a.txt')]);
     const bodies: string[] = [];
     for await (const entry of collectFiles(root, request({}), new AbortController().signal)) {
-      if (entry.kind === 'file') bodies.push(`${entry.path} ${entry.mode.toString(8)} ${entry.size} ${await textOf(entry.body)}`);
+      if (entry.kind === 'file')
+        bodies.push(`${entry.path} ${entry.mode.toString(8)} ${entry.size} ${await textOf(entry.body)}`);
     }
     expect(bodies).toEqual(['a.txt 750 16 content of a.txt', 'empty 644 0 ']);
   });
@@ -191,13 +198,18 @@ describe('what is read', () => {
   });
 
   it('rejects the body of a file that shrinks or grows while it is read', async () => {
-    for (const change of [() => writeFileSync(join(root, 'f'), 'short'), () => appendFileSync(join(root, 'f'), 'more')]) {
+    for (const change of [
+      () => writeFileSync(join(root, 'f'), 'short'),
+      () => appendFileSync(join(root, 'f'), 'more'),
+    ]) {
       writeFileSync(join(root, 'f'), 'y'.repeat(600_000));
       for await (const entry of collectFiles(root, request({}), new AbortController().signal)) {
         const body = (entry as FileBody).body[Symbol.asyncIterator]();
         await body.next();
         change();
-        await expect(textOf({ [Symbol.asyncIterator]: () => body })).rejects.toMatchObject({ code: 'RITMO_ARTIFACT_REFUSED' });
+        await expect(textOf({ [Symbol.asyncIterator]: () => body })).rejects.toMatchObject({
+          code: 'RITMO_ARTIFACT_REFUSED',
+        });
       }
     }
   });

@@ -41,7 +41,14 @@ it('removes what is itself a link, a file, or nothing', async () => {
 
 it('removes a tree that is deeper than a path may be long', async () => {
   const name = 'd'.repeat(200);
-  execFileSync('sh', ['-c', `mkdir deep; cd deep; i=0; while [ $i -lt 300 ]; do mkdir ${name} && cd -P ${name} || exit 1; i=$((i+1)); done; echo x > bottom`], { cwd: root });
+  execFileSync(
+    'sh',
+    [
+      '-c',
+      `mkdir deep; cd deep; i=0; while [ $i -lt 300 ]; do mkdir ${name} && cd -P ${name} || exit 1; i=$((i+1)); done; echo x > bottom`,
+    ],
+    { cwd: root },
+  );
   await removeTree(join(root, 'deep'));
   expect(existsSync(join(root, 'deep'))).toBe(false);
 });

@@ -1,0 +1,91 @@
+import { existsSync, lstatSync, readlinkSync, symlinkSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import type { Clock, Network } from '@ritmo/agent-core/executor';
+import { makePlace, unlessErrno } from '@ritmo/host-linux';
+import type { JobFolders } from '../job/folders.js';
+import { isRoot } from '../job/user.js';
+import type { Bind } from '../options.js';
+import { type Command, notStarted } from '../step/command.js';
+import { launcherArgv } from '../step/launcher.js';
+import type { Started, StartSpec } from '../step/start.js';
+import type { ProcessTree } from '../step/tree.js';
+import { BareTree } from './bare-tree.js';
+import type { InsidePaths, JobView, Level } from './level.js';
+import { markEnvironment, sandboxPaths } from './sandbox-level.js';
+
+export interface BareLevelSettings {
+  readonly binds: readonly Bind[];
+  /** Absolute path of setpriv: keeps a job from gaining rights by setuid programs. Undefined where there is none. */
+  readonly setpriv: string | undefined;
+  readonly clock: Clock;
+}
+
+/** The bare level: a process group of its own and, when the agent is root, a user of its own. No namespace. */
+export class BareLevel implements Level {
+  readonly name = 'bare';
+  readonly networks = ['host'] as const satisfies readonly Network[];
+  readonly #settings: BareLevelSettings;
+
+  constructor(settings: BareLevelSettings) {
+    this.#settings = settings;
+  }
+
+  describe(): string {
+    const user = isRoot() ? 'a user of its own' : "the agent's user, whose files it can read and write";
+    return `bare process: ${user}, network host; no namespaces, it sees the files and processes of the host; no limits of memory, cpu, pids and disk`;
+  }
+
+  inside(folders: JobFolders): InsidePaths {
+    return { ...folders, tool: (folder) => folder };
+  }
+
+  prepareFolders(): void {
+    // /etc is the host's own.
+  }
+
+  /** What the sandbox would bind into the workspace is a link here; what lies elsewhere is there already. */
+  place(job: JobView): void {
+    for (const { source, target = source } of this.#settings.binds) {
+      const path = relative(sandboxPaths.workspace, target);
+      if (path.startsWith('..')) continue;
+      const link = join(job.folders.workspace, path);
+      if (unlessErrno(['ENOENT', 'EINVAL'], () => readlinkSync(link)) === source) continue;
+      const [name, ...above] = path.split('/').reverse();
+      makePlace(job.folders.workspace, above.reverse().join('/'), 'folder', isRoot() ? job.user : undefined);
+      if (name === undefined || unlessErrno(['ENOENT'], () => lstatSync(link)) !== undefined) {
+        throw notStarted(
+          `${target}, which the operator binds from the worker, cannot be put into the workspace.`,
+          'The workspace holds something else under that name; remove it.',
+        );
+      }
+      symlinkSync(source, link);
+    }
+  }
+
+  startSpec(job: JobView, command: Command): StartSpec {
+    const { setpriv } = this.#settings;
+    const launcher = launcherArgv(command.cwd, command.argv, false);
+    const argv =
+      setpriv === undefined ? launcher : [setpriv, '--no-new-privs', '--pdeathsig', 'SIGKILL', '--', ...launcher];
+    return {
+      file: argv[0] ?? '/bin/sh',
+      args: argv.slice(1),
+      // The user is taken on before anything is loaded, so what a job puts here never runs as root.
+      env: { ...command.env, ...markEnvironment(job.mark) },
+      ...(isRoot() ? { user: job.user } : {}),
+      status: false,
+    };
+  }
+
+  tree(job: JobView, started: Started): ProcessTree {
+    return new BareTree(job, started, this.#settings.clock);
+  }
+}
+
+/** Binds that only a mount namespace could give: their target is neither their source nor in the workspace. */
+export function impossibleBare(binds: readonly Bind[]): Bind[] {
+  return binds.filter(
+    ({ source, target = source }) =>
+      target !== source && (relative(sandboxPaths.workspace, target).startsWith('..') || !existsSync(source)),
+  );
+}

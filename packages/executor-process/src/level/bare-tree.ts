@@ -1,0 +1,80 @@
+import { type Clock, RitmoError } from '@ritmo/agent-core/executor';
+import {
+  environmentIncludes,
+  findByEnvironment,
+  findByUser,
+  listProcesses,
+  type ProcessInfo,
+  signalPid,
+  signalProcess,
+} from '@ritmo/host-linux';
+import { isRoot } from '../job/user.js';
+import type { Started } from '../step/start.js';
+import type { ProcessTree } from '../step/tree.js';
+import type { JobView } from './level.js';
+
+const survivorMs = 10_000;
+
+/**
+ * A command without a namespace: its process group, what carries the job's mark in its environment, and, when the
+ * agent is root, what runs as the job's user. What leaves the group and clears its environment is found only then.
+ */
+export class BareTree implements ProcessTree {
+  readonly #job: JobView;
+  readonly #started: Started;
+  readonly #clock: Clock;
+  #over = false;
+
+  constructor(job: JobView, started: Started, clock: Clock) {
+    this.#job = job;
+    this.#started = started;
+    this.#clock = clock;
+    void started.ended.then(() => (this.#over = true));
+  }
+
+  list(): ProcessInfo[] {
+    return findMarked(this.#job, this.#started.pid).filter(({ pid }) => pid !== this.#started.pid);
+  }
+
+  kill(): void {
+    const { pid } = this.#started;
+    if (pid === undefined) return;
+    for (const target of this.list()) signalProcess(target, 'SIGKILL');
+    if (!this.#over) signalPid(-pid, 'SIGKILL');
+  }
+
+  async clear(): Promise<number> {
+    const ended = new Set<number>();
+    const since = this.#clock.monotonic();
+    for (;;) {
+      const left = this.list();
+      if (left.length === 0) return ended.size;
+      for (const target of left) {
+        ended.add(target.pid);
+        signalProcess(target, 'SIGKILL');
+      }
+      if (this.#clock.monotonic() - since > survivorMs) {
+        throw new RitmoError('RITMO_SANDBOX_BROKEN', `Process ${left[0]?.pid} of the job survives SIGKILL.`);
+      }
+      await this.#clock.sleep(1);
+    }
+  }
+}
+
+/** Processes of a job that run: by group, by mark, by user. */
+export function findMarked(job: Pick<JobView, 'mark' | 'user'>, group?: number): ProcessInfo[] {
+  const found = new Map<number, ProcessInfo>();
+  const add = (infos: ProcessInfo[]) => infos.forEach((info) => found.set(info.pid, info));
+  if (group !== undefined) {
+    add(listProcesses().filter((info) => info.group === group && info.state !== 'Z' && info.state !== 'X'));
+  }
+  add(findByEnvironment(job.mark));
+  if (isRoot()) add(findByUser(job.user.uid).filter(({ pid }) => !belongsToOther(pid, job.mark)));
+  return [...found.values()];
+}
+
+/** Another agent of this machine may give its jobs the same user. */
+function belongsToOther(pid: number, mark: string): boolean {
+  const name = mark.slice(0, mark.indexOf('=') + 1);
+  return environmentIncludes(pid, name) && !environmentIncludes(pid, mark);
+}

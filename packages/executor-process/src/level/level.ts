@@ -1,0 +1,42 @@
+import type { Network } from '@ritmo/agent-core/executor';
+import type { Owner } from '@ritmo/host-linux';
+import type { JobFolders } from '../job/folders.js';
+import type { Command } from '../step/command.js';
+import type { Started, StartSpec } from '../step/start.js';
+import type { ProcessTree } from '../step/tree.js';
+
+/** Paths as the processes of a job see them. */
+export interface InsidePaths {
+  readonly workspace: string;
+  readonly home: string;
+  readonly tmp: string;
+  readonly privateDir: string;
+  /** Where the folder of a tool lies; `folder` is its path on the host. */
+  tool(folder: string): string;
+}
+
+/** What a level needs to know of a job. */
+export interface JobView {
+  readonly user: Owner;
+  readonly folders: JobFolders;
+  readonly network: Network;
+  /** `NAME=value` in the first environment of every process of the job: how strays are found. */
+  readonly mark: string;
+}
+
+/** How the processes of a job are confined: the one thing in which `sandbox` and `bare` differ. */
+export interface Level {
+  readonly name: 'sandbox' | 'bare';
+  readonly networks: readonly Network[];
+  /** One line for the log of a job. */
+  describe(network: Network): string;
+  inside(folders: JobFolders): InsidePaths;
+  /** Makes what the level needs in the folders of a new job. */
+  prepareFolders(folders: JobFolders, user: Owner): void;
+  /** Puts the operator's binds in place; called before every command, when nothing of the job runs. */
+  place(job: JobView): void;
+  /** Throws RITMO_STEP_NOT_STARTED for a command that cannot be written down. */
+  startSpec(job: JobView, command: Command): StartSpec;
+  /** The processes of a command that was started. */
+  tree(job: JobView, started: Started): ProcessTree;
+}

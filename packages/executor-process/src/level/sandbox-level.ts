@@ -1,0 +1,149 @@
+import type { Clock, Network } from '@ritmo/agent-core/executor';
+import { makePlace } from '@ritmo/host-linux';
+import { lstatSync } from 'node:fs';
+import { relative } from 'node:path';
+import { writeEtcFiles, jobUserName, sandboxHostname } from '../job/etc-files.js';
+import type { JobFolders } from '../job/folders.js';
+import { isRoot } from '../job/user.js';
+import type { Bind } from '../options.js';
+import { type Command, notStarted } from '../step/command.js';
+import { launcherArgv } from '../step/launcher.js';
+import type { Started, StartSpec } from '../step/start.js';
+import type { ProcessTree } from '../step/tree.js';
+import type { InsidePaths, JobView, Level } from './level.js';
+import { SandboxTree } from './sandbox-tree.js';
+import { etcArgs, systemArgs } from './system-folders.js';
+
+const toolPath = '/run/ritmo/tool';
+
+export const sandboxPaths: InsidePaths = {
+  workspace: '/workspace',
+  home: `/home/${jobUserName}`,
+  tmp: '/tmp',
+  privateDir: '/run/ritmo/private',
+  tool: () => toolPath,
+};
+
+/** Namespaces of its own, no capability, no way to make another user namespace, dead when the agent dies. */
+export const confinementArgs: readonly string[] = [
+  '--unshare-user',
+  '--disable-userns',
+  '--unshare-pid',
+  '--unshare-ipc',
+  '--unshare-uts',
+  '--unshare-cgroup-try',
+  '--hostname',
+  sandboxHostname,
+  '--new-session',
+  '--die-with-parent',
+  '--cap-drop',
+  'ALL',
+  '--clearenv',
+];
+
+export interface SandboxLevelSettings {
+  /** Absolute path of bubblewrap. */
+  readonly bubblewrap: string;
+  /** `source` must be reachable for the user of a job. */
+  readonly binds: readonly Bind[];
+  readonly allowHostNetwork: boolean;
+  readonly clock: Clock;
+}
+
+/** The sandbox level: bubblewrap, started as the job's user. */
+export class SandboxLevel implements Level {
+  readonly name = 'sandbox';
+  readonly networks: readonly Network[];
+  readonly #settings: SandboxLevelSettings;
+  readonly #system: readonly string[];
+
+  constructor(settings: SandboxLevelSettings) {
+    this.#settings = settings;
+    this.networks = settings.allowHostNetwork ? ['none', 'host'] : ['none'];
+    this.#system = systemArgs();
+  }
+
+  describe(network: Network): string {
+    const user = isRoot() ? 'a user of its own' : "the agent's user, in namespaces of its own";
+    return `process sandbox: bubblewrap, ${user}, network ${network}; no limits of memory, cpu, pids and disk`;
+  }
+
+  inside(): InsidePaths {
+    return sandboxPaths;
+  }
+
+  prepareFolders(folders: JobFolders, user: { uid: number; gid: number }): void {
+    writeEtcFiles(folders.etc, user, sandboxPaths.home);
+  }
+
+  place(job: JobView): void {
+    for (const { source, target = source } of this.#settings.binds) {
+      const path = relative(sandboxPaths.workspace, target);
+      if (path.startsWith('..')) continue;
+      // Made here, by descriptor: bubblewrap would follow a link that the job has put into the way.
+      try {
+        makePlace(job.folders.workspace, path, lstatSync(source).isDirectory() ? 'folder' : 'file', ownerOf(job));
+      } catch (error) {
+        throw notStarted(
+          `${target}, which the operator binds from the worker, cannot be put into the workspace.`,
+          'The workspace holds something else under that name; remove it.',
+          error,
+        );
+      }
+    }
+  }
+
+  startSpec(job: JobView, command: Command): StartSpec {
+    const args = [
+      ...confinementArgs,
+      ...(job.network === 'host' ? [] : ['--unshare-net']),
+      ...this.#system,
+      ...etcArgs(job.network === 'host'),
+      ...jobEtcArgs(job.folders.etc),
+      ...['--proc', '/proc', '--dev', '/dev'],
+      ...['--symlink', '../tmp', '/var/tmp', '--symlink', '../run', '/var/run'],
+      ...['--bind', job.folders.tmp, sandboxPaths.tmp],
+      ...['--bind', job.folders.home, sandboxPaths.home],
+      ...['--bind', job.folders.workspace, sandboxPaths.workspace],
+      ...['--ro-bind', job.folders.privateDir, sandboxPaths.privateDir],
+      ...this.#settings.binds.flatMap(bindArgs),
+      ...command.readOnlyPaths.flatMap(({ source, target }) => ['--ro-bind', source, target]),
+      ...(command.toolFolder === undefined ? [] : ['--ro-bind', command.toolFolder, toolPath]),
+      ...['--remount-ro', '/'],
+      ...Object.entries({ ...command.env, ...markEnvironment(job.mark) }).flatMap(([name, value]) => [
+        '--setenv',
+        name,
+        value,
+      ]),
+    ];
+    return {
+      file: this.#settings.bubblewrap,
+      // The rest comes through a descriptor: anybody on the host can read a command line.
+      args: ['--args', '4', '--json-status-fd', '5', '--', ...launcherArgv(command.cwd, command.argv, true)],
+      env: markEnvironment(job.mark),
+      ...(isRoot() ? { user: job.user } : {}),
+      input: Buffer.from(args.map((arg) => `${arg}\0`).join('')),
+      status: true,
+    };
+  }
+
+  tree(_job: JobView, started: Started): ProcessTree {
+    return new SandboxTree(started, this.#settings.clock);
+  }
+}
+
+function jobEtcArgs(folder: string): string[] {
+  return ['passwd', 'group', 'hosts', 'hostname'].flatMap((name) => ['--ro-bind', `${folder}/${name}`, `/etc/${name}`]);
+}
+
+function bindArgs({ source, target = source, access }: Bind): string[] {
+  return [access === 'read-only' ? '--ro-bind' : '--bind', source, target];
+}
+
+const ownerOf = (job: JobView) => (isRoot() ? job.user : undefined);
+
+/** The mark as an environment. */
+export function markEnvironment(mark: string): Record<string, string> {
+  const at = mark.indexOf('=');
+  return { [mark.slice(0, at)]: mark.slice(at + 1) };
+}

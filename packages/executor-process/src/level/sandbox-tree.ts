@@ -1,0 +1,76 @@
+import type { Readable } from 'node:stream';
+import { type Clock, RitmoError } from '@ritmo/agent-core/executor';
+import {
+  descendantsOf,
+  innermostPid,
+  isRunning,
+  type ProcessInfo,
+  readProcess,
+  signalPid,
+  signalProcess,
+} from '@ritmo/host-linux';
+import type { Started } from '../step/start.js';
+import type { ProcessTree } from '../step/tree.js';
+
+const survivorMs = 10_000;
+/** Bubblewrap keeps number 1 of the job's pid namespace for itself; the launcher is what it starts. */
+const launcherPid = 2;
+
+/** A command in a pid namespace: when its first process is gone, the kernel has ended all others before. */
+export class SandboxTree implements ProcessTree {
+  readonly #started: Started;
+  readonly #clock: Clock;
+  readonly #statusEnded: Promise<void>;
+  #status = '';
+  #init: ProcessInfo | undefined;
+  #launcher: ProcessInfo | undefined;
+  #over = false;
+
+  constructor(started: Started, clock: Clock) {
+    this.#started = started;
+    this.#clock = clock;
+    this.#statusEnded = this.#follow(started.status);
+    void started.ended.then(() => (this.#over = true));
+  }
+
+  list(): ProcessInfo[] {
+    const init = this.#init;
+    if (init === undefined || !isRunning(init)) return [];
+    const running = descendantsOf(init.pid);
+    this.#launcher ??= running.find(({ parent, pid }) => parent === init.pid && innermostPid(pid) === launcherPid);
+    return running.filter(({ pid }) => pid !== this.#launcher?.pid);
+  }
+
+  kill(): void {
+    if (this.#init !== undefined) signalProcess(this.#init, 'SIGKILL');
+    if (!this.#over && this.#started.pid !== undefined) signalPid(this.#started.pid, 'SIGKILL');
+  }
+
+  async clear(): Promise<number> {
+    await this.#statusEnded;
+    this.kill();
+    const since = this.#clock.monotonic();
+    while (this.#init !== undefined && isRunning(this.#init)) {
+      if (this.#clock.monotonic() - since > survivorMs) {
+        throw new RitmoError('RITMO_SANDBOX_BROKEN', `Process ${this.#init.pid} of the sandbox survives SIGKILL.`);
+      }
+      await this.#clock.sleep(1);
+    }
+    // The launcher counted what was left; the kernel has ended it.
+    return 0;
+  }
+
+  #follow(status: Readable | undefined): Promise<void> {
+    if (status === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      status.on('data', (chunk: Buffer) => {
+        this.#status += chunk.toString('latin1');
+        if (this.#init !== undefined) return;
+        const pid = /"child-pid":\s*(\d+)/.exec(this.#status)?.[1];
+        if (pid !== undefined) this.#init = readProcess(Number(pid));
+      });
+      status.once('error', () => resolve());
+      status.once('close', () => resolve());
+    });
+  }
+}

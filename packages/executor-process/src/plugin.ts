@@ -1,0 +1,26 @@
+import { type ExecutorBinding, type ExecutorPlugin, RitmoError } from '@ritmo/agent-core/executor';
+import { openProcessExecutor } from './executor.js';
+import { optionsSchema, type ProcessExecutorOptions, type ResolvedOptions } from './options.js';
+
+export const executorName = 'process';
+export const executorVersion = '0.1.0';
+
+/** Runs jobs as processes of this host: in a bubblewrap sandbox, or bare where the operator says so by name. */
+export const plugin: ExecutorPlugin<ResolvedOptions> = {
+  kind: 'ritmo.executor',
+  name: executorName,
+  version: executorVersion,
+  contract: 1,
+  options: optionsSchema,
+  create: openProcessExecutor,
+};
+
+/** Throws RITMO_USAGE for wrong options; `open` rejects with RITMO_EXECUTOR_UNAVAILABLE where they cannot be met. */
+export function processExecutor(options: ProcessExecutorOptions = {}): ExecutorBinding {
+  const parsed = optionsSchema.safeParse(options);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+    throw new RitmoError('RITMO_USAGE', `Options of the process executor are wrong: ${problems.join('; ')}.`);
+  }
+  return { name: executorName, open: (host) => openProcessExecutor(parsed.data, host) };
+}

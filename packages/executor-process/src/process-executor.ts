@@ -1,0 +1,227 @@
+import { readdirSync, statSync } from 'node:fs';
+import {
+  type Executor,
+  type ExecutorCapabilities,
+  type ExecutorHost,
+  type PrepareScope,
+  type ProbeReport,
+  RitmoError,
+  type Sandbox,
+  type SandboxId,
+  type SandboxRequest,
+  type SweepReport,
+  type WorkspaceVolume,
+} from '@ritmo/agent-core/executor';
+import { listProcesses, type MemoryFolder, removeTree, unlessErrno } from '@ritmo/host-linux';
+import { removeInstanceFolder } from './instance-folder.js';
+import { jobFolders } from './job/folders.js';
+import { isSandboxId, Job } from './job/job.js';
+import { ProcessSandbox } from './job/sandbox.js';
+import { endStrays, markedSandboxes } from './job/strays.js';
+import { jobUser } from './job/user.js';
+import { JobVolume } from './job/volume.js';
+import type { SharedPaths } from './mounts/shared-paths.js';
+import type { ResolvedOptions } from './options.js';
+import { refuseUnsupported } from './refuse.js';
+import type { CommandHost } from './step/run-command.js';
+import { trySandbox } from './trial.js';
+
+const executorName = 'process';
+const markName = 'RITMO_SANDBOX';
+
+export interface ProcessExecutorSettings {
+  readonly host: ExecutorHost;
+  readonly options: ResolvedOptions;
+  /** Where the folders of jobs lie. */
+  readonly sandboxes: string;
+  readonly memory: MemoryFolder;
+  /** The folder of this open executor: pipes and mounts. */
+  readonly instance: string;
+  readonly shared: SharedPaths;
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+  readonly commands: CommandHost;
+}
+
+/** Jobs as processes of this host. */
+export class ProcessExecutor implements Executor {
+  readonly name = executorName;
+  readonly capabilities: ExecutorCapabilities;
+  readonly #settings: ProcessExecutorSettings;
+  readonly #jobs = new Map<SandboxId, Job>();
+  #disposed: Promise<void> | undefined;
+
+  constructor(settings: ProcessExecutorSettings) {
+    this.#settings = settings;
+    const { level } = settings.commands;
+    this.capabilities = {
+      isolation: level.name === 'sandbox' ? 'namespace' : 'none',
+      defaultNetwork: level.name === 'sandbox' ? 'none' : 'host',
+      images: false,
+      services: false,
+      network: level.networks,
+      limits: [],
+      os: [process.platform === 'darwin' ? 'darwin' : 'linux'],
+      arch: process.arch === 'x64' || process.arch === 'arm64' ? [process.arch] : [],
+      separateStderr: true,
+      recover: false,
+    };
+  }
+
+  /** Runs one command as a job would; rejects with RITMO_EXECUTOR_UNAVAILABLE when that does not work. */
+  async tryOut(): Promise<void> {
+    const { options, host } = this.#settings;
+    const id = `trial-${process.pid}-${Date.now().toString(36)}`;
+    await using job = this.#newJob(id, 0, 'none');
+    host.log.debug({ sandboxId: id }, 'Trying the sandbox');
+    job.makeRoot();
+    job.makeFolders();
+    await trySandbox(job, options.uidBase);
+  }
+
+  probe(signal: AbortSignal): Promise<ProbeReport> {
+    const { facts, memory, commands, sandboxes, options } = this.#settings;
+    if (signal.aborted) return Promise.reject(signal.reason as Error);
+    const user = jobUser(options.uidBase, 0);
+    const all = { ...facts, firstUid: user.uid, networks: this.capabilities.network.join(','), jobs: this.#jobs.size };
+    if (unlessErrno(['ENOENT', 'ENOTDIR', 'EACCES'], () => statSync(sandboxes)) === undefined) {
+      return Promise.resolve({
+        health: 'unavailable',
+        detail: `${sandboxes} is gone; start the agent again.`,
+        facts: all,
+      });
+    }
+    if (commands.level.name === 'bare') {
+      const detail = `${commands.level.describe('host')}. Install bubblewrap and use the level sandbox for more.`;
+      return Promise.resolve({ health: 'degraded', detail, facts: all });
+    }
+    if (memory.mayReachDisk) {
+      const detail = `Secrets of jobs may reach a disk: they lie in ${memory.kind === 'shm' ? 'memory that is swapped' : memory.path}. Run as root, or turn swap off.`;
+      return Promise.resolve({ health: 'degraded', detail, facts: all });
+    }
+    const detail = `bubblewrap ${String(facts['bubblewrap'])} was tried and confines; limits of memory, cpu, pids and disk are not offered.`;
+    return Promise.resolve({ health: 'healthy', detail, facts: all });
+  }
+
+  async allocate(request: SandboxRequest, scope: PrepareScope): Promise<WorkspaceVolume> {
+    this.#refuse(request);
+    scope.signal.throwIfAborted();
+    const job = this.#newJob(request.sandboxId, request.slot, request.network);
+    try {
+      job.makeRoot();
+      await scope.record(job.record(executorName));
+      scope.signal.throwIfAborted();
+      job.makeFolders();
+      return new JobVolume(job, this.#settings.shared);
+    } catch (error) {
+      await job[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async prepare(request: SandboxRequest, volume: WorkspaceVolume, scope: PrepareScope): Promise<Sandbox> {
+    this.#refuse(request);
+    scope.signal.throwIfAborted();
+    if (!(volume instanceof JobVolume) || volume.job.id !== request.sandboxId) {
+      throw new RitmoError('RITMO_INTERNAL', `The volume was not allocated for sandbox ${request.sandboxId}.`);
+    }
+    volume.job.assertUsable();
+    return await Promise.resolve(new ProcessSandbox(volume.job, this.#describe(volume.job)));
+  }
+
+  async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {
+    const removed: SandboxId[] = [];
+    const failed: Array<{ id: SandboxId; error: Error }> = [];
+    for (const id of this.#strays(keep)) {
+      signal.throwIfAborted();
+      try {
+        await this.#remove(id);
+        removed.push(id);
+      } catch (error) {
+        failed.push({ id, error: RitmoError.from(error, 'RITMO_CLEANUP_FAILED') });
+      }
+    }
+    return { removed, failed };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose();
+    return this.#disposed;
+  }
+
+  #refuse(request: SandboxRequest): void {
+    refuseUnsupported(request, this.capabilities, this.#settings.commands.level.name === 'bare');
+    if (this.#disposed !== undefined) throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', 'The executor is closed.');
+    if (!isSandboxId(request.sandboxId))
+      throw new RitmoError('RITMO_INTERNAL', `"${request.sandboxId}" is no sandbox id.`);
+  }
+
+  #newJob(id: SandboxId, slot: number, network: SandboxRequest['network']): Job {
+    const { commands, sandboxes, memory, options, host } = this.#settings;
+    if (this.#jobs.has(id)) throw new RitmoError('RITMO_INTERNAL', `There is a sandbox ${id} already.`);
+    const job: Job = new Job(commands, {
+      id,
+      user: jobUser(options.uidBase, slot),
+      network,
+      folders: jobFolders(sandboxes, memory.path, id),
+      mark: this.#mark(id),
+      toolPaths: options.toolPaths,
+      log: host.log,
+      onDisposed: () => {
+        if (this.#jobs.get(id) === job) this.#jobs.delete(id);
+      },
+    });
+    this.#jobs.set(id, job);
+    return job;
+  }
+
+  #describe(job: Job): string {
+    const { memory } = this.#settings;
+    const where = {
+      'tmpfs-noswap': '',
+      ramfs: '',
+      shm: ', secrets in memory that may be swapped',
+      disk: ', secrets on disk',
+    };
+    return `${job.description}${memory.mayReachDisk ? where[memory.kind] : ''}`;
+  }
+
+  #mark(id: SandboxId): string {
+    return `${markName}=${this.#settings.host.ownerId}/${id}`;
+  }
+
+  /** Sandboxes of this installation: those that are open here, that have folders, or of which something runs. */
+  #strays(keep: ReadonlySet<SandboxId>): Set<SandboxId> {
+    const { sandboxes, memory, host } = this.#settings;
+    const named = [sandboxes, memory.path].flatMap(
+      (folder) => unlessErrno(['ENOENT'], () => readdirSync(folder)) ?? [],
+    );
+    const running = markedSandboxes(listProcesses(), `${markName}=${host.ownerId}/`);
+    const ids = new Set([...this.#jobs.keys(), ...named, ...running].filter(isSandboxId));
+    for (const id of keep) ids.delete(id);
+    return ids;
+  }
+
+  async #remove(id: SandboxId): Promise<void> {
+    const open = this.#jobs.get(id);
+    if (open !== undefined) {
+      await open[Symbol.asyncDispose]();
+      return;
+    }
+    const { sandboxes, memory, commands, host } = this.#settings;
+    const folders = jobFolders(sandboxes, memory.path, id);
+    const stat = unlessErrno(['ENOENT'], () => statSync(folders.workspace));
+    const user = { uid: stat?.uid ?? -1, gid: stat?.gid ?? -1 };
+    await endStrays({ mark: this.#mark(id), user }, commands.level.name, host.clock);
+    await removeTree(folders.memory);
+    await removeTree(folders.root);
+  }
+
+  async #dispose(): Promise<void> {
+    const { memory, instance } = this.#settings;
+    await Promise.all([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
+    // What a sandbox of somebody else (adopted, not swept yet) has in memory stays.
+    if ((unlessErrno(['ENOENT'], () => readdirSync(memory.path)) ?? []).length === 0)
+      await memory[Symbol.asyncDispose]();
+    await removeInstanceFolder(instance);
+  }
+}

@@ -1,0 +1,19 @@
+import { type ExecutorCapabilities, RitmoError, type SandboxRequest } from '@ritmo/agent-core/executor';
+
+/** Throws RITMO_EXECUTOR_UNSUPPORTED for the first thing that the request asks for and the executor does not declare. */
+export function refuseUnsupported(request: SandboxRequest, capabilities: ExecutorCapabilities, bare: boolean): void {
+  const { network, limits, image, services, profile, slot } = request;
+  if (image !== undefined) throw unsupported('images', 'Leave out `image:`, or use docker.');
+  if (services.length > 0) throw unsupported('services', 'Leave out `services:`, or use docker.');
+  if (!capabilities.network.includes(network)) {
+    throw unsupported(`network ${network}`, `This worker offers: ${capabilities.network.join(', ')}.`);
+  }
+  const limit = Object.entries(limits).find(([, value]) => value !== undefined)?.[0];
+  if (limit !== undefined) throw unsupported(`the limit ${limit}`, `Leave \`${limit}\` out of \`limits:\`.`);
+  if (bare && profile === 'hardened') throw unsupported('the profile hardened', 'Use the sandbox level.');
+  if (!Number.isSafeInteger(slot) || slot < 0) throw new RitmoError('RITMO_INTERNAL', `${slot} is no slot.`);
+}
+
+function unsupported(what: string, hint: string): RitmoError {
+  return new RitmoError('RITMO_EXECUTOR_UNSUPPORTED', `The process executor does not offer ${what}.`, { hint });
+}

@@ -1,0 +1,88 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { RitmoError } from '@ritmo/agent-core/executor';
+import { findProgram } from '@ritmo/host-linux';
+import { isRoot } from './job/user.js';
+import type { Bind, ResolvedOptions } from './options.js';
+import { impossibleBare } from './level/bare-level.js';
+
+const run = promisify(execFile);
+const oldestBubblewrap = [0, 8] as const;
+const searchPath = [process.env['PATH'] ?? '', '/usr/local/bin:/usr/bin:/bin'].join(':');
+
+export interface Bubblewrap {
+  readonly path: string;
+  readonly version: string;
+}
+
+/** The error of a host that cannot do what the options demand. */
+export function unavailable(message: string, hint: string, cause?: unknown): RitmoError {
+  return new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', message, { hint, ...(cause === undefined ? {} : { cause }) });
+}
+
+/** Finds bubblewrap, 0.8 or newer: older ones cannot keep a job from making user namespaces of its own. */
+export async function requireBubblewrap(): Promise<Bubblewrap> {
+  if (process.platform !== 'linux') {
+    throw unavailable(
+      `The sandbox level of the process executor needs Linux; this is ${process.platform}.`,
+      'Use another isolation, or the level `bare`, which confines next to nothing.',
+    );
+  }
+  const path = findProgram('bwrap', searchPath);
+  if (path === undefined) {
+    throw unavailable(
+      'bubblewrap (bwrap) is not installed.',
+      'Install bubblewrap 0.8 or newer: `apt-get install bubblewrap`, `dnf install bubblewrap`, `apk add bubblewrap`.',
+    );
+  }
+  const version = await versionOf(path);
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major === 0 && minor < oldestBubblewrap[1]) {
+    throw unavailable(`bubblewrap ${version} is too old.`, 'Install bubblewrap 0.8 or newer.');
+  }
+  return { path, version };
+}
+
+async function versionOf(path: string): Promise<string> {
+  try {
+    const { stdout } = await run(path, ['--version'], { timeout: 10_000 });
+    return /(\d+\.\d+(?:\.\d+)?)/.exec(stdout)?.[1] ?? '0.0';
+  } catch (error) {
+    throw unavailable(`${path} does not run.`, 'Install bubblewrap again.', error);
+  }
+}
+
+/** Finds setpriv, which root needs at the bare level to keep jobs from setuid programs. */
+export function requireSetpriv(): string | undefined {
+  const path = process.platform === 'linux' ? findProgram('setpriv', searchPath) : undefined;
+  if (path === undefined && isRoot() && process.platform === 'linux') {
+    throw unavailable('setpriv is not installed.', 'Install util-linux: `apt-get install util-linux`.');
+  }
+  return path;
+}
+
+/** The bare level cannot mount: a bind elsewhere than at its own path or in the workspace cannot be had. */
+export function assertBareOptions(options: ResolvedOptions): void {
+  const [impossible] = impossibleBare(options.binds);
+  if (impossible === undefined) return;
+  throw unavailable(
+    `The bare level cannot show ${impossible.source} at ${placeOf(impossible)}.`,
+    'Leave out `target`, put it below /workspace, or use the sandbox level.',
+  );
+}
+
+const placeOf = ({ source, target = source }: Bind) => target;
+
+/** What mends the words with which bubblewrap failed. */
+export function remedyOf(said: string): string {
+  if (/Can't find source path|Can't (get type|bind mount)/.test(said) && /Permission denied/.test(said)) {
+    return 'The user of a job must be able to walk to the state folder: chmod o+x on the folders above it.';
+  }
+  if (/mount proc|proc on/.test(said)) {
+    return 'In a container, /proc must not be masked: start it with `--security-opt systempaths=unconfined`, or use the level `bare`.';
+  }
+  if (/namespace|uid map|clone|Operation not permitted|user\.max_user_namespaces/.test(said)) {
+    return 'User namespaces are closed here. Open them: `sysctl user.max_user_namespaces=15000 kernel.unprivileged_userns_clone=1`; on Ubuntu 24.04 also `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or an AppArmor profile for bwrap; in a container `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`.';
+  }
+  return 'Run the command of the message by hand to see more, or use the level `bare`, which confines next to nothing.';
+}

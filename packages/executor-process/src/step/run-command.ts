@@ -1,0 +1,114 @@
+import { closeSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { type Clock, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
+import type { JobView, Level } from '../level/level.js';
+import { assertPassable, type Command } from './command.js';
+import { readReport } from './launcher.js';
+import { OutputPump } from './output.js';
+import { openPipes, type PipePool } from './pipes.js';
+import { settle } from './settle.js';
+import { start } from './start.js';
+import { causeOf, Stopper } from './stopper.js';
+
+const maxReportChars = 64 * 1024;
+/** How long a pipe may stay open that only a process out of our reach can hold (bare level). */
+const drainMs = 1_000;
+
+export interface CommandHost {
+  readonly level: Level;
+  readonly pipes: PipePool;
+  readonly clock: Clock;
+  /** Descriptors that the agent was started with, which no job may have. */
+  readonly inherited: readonly number[];
+}
+
+export interface CommandResult {
+  readonly exit: StepExit;
+  readonly cpuMs: number;
+}
+
+/** Runs a command of a job to its end; settles by the rules of `Sandbox.run`. */
+export async function runCommand(
+  host: CommandHost,
+  job: JobView,
+  command: Command,
+  scope: StepScope,
+): Promise<CommandResult> {
+  if (scope.signal.aborted) return notRun({ status: 'cancelled', reason: causeOf(scope.signal).reason, forced: false });
+  try {
+    assertPassable(command);
+    host.level.place(job);
+  } catch (error) {
+    if (error instanceof RitmoError && error.code === 'RITMO_STEP_NOT_STARTED') {
+      return notRun({ status: 'not-started', error });
+    }
+    throw error;
+  }
+  const pair = await host.pipes.take(job.user);
+  const result = await runOn(pair, host, job, command, scope);
+  // Only a pair that has come to its end is used again; after a failure somebody may still hold it.
+  host.pipes.release(pair);
+  return result;
+}
+
+async function runOn(
+  pair: string,
+  host: CommandHost,
+  job: JobView,
+  command: Command,
+  scope: StepScope,
+): Promise<CommandResult> {
+  const spec = host.level.startSpec(job, command);
+  const pipes = openPipes(pair);
+  const devNull = openSync('/dev/null', 'r');
+  let started: ReturnType<typeof start>;
+  try {
+    started = start(spec, { ...pipes.writeEnds, covered: host.inherited, devNull });
+  } finally {
+    pipes.closeWriteEnds();
+    closeSync(devNull);
+  }
+  const pump = new OutputPump(pipes.stdout, pipes.stderr, scope.output);
+  const tree = host.level.tree(job, started);
+  const stopper = new Stopper(tree, scope, host.clock);
+  const report = gather(started.report, (text) => {
+    // Told to stop by somebody else than us: there is nothing to wait for.
+    if (!stopper.begun && readReport(text).held) tree.kill();
+  });
+  const end = await started.ended;
+  const stopped = await stopper.finish();
+  const cleared = await tree.clear();
+  await drain(pump, host);
+  return settle({ command, end, report: readReport(await report), text: await report, stopped, cleared });
+}
+
+async function drain(pump: OutputPump, { level, clock }: CommandHost): Promise<void> {
+  if (level.name === 'bare') {
+    const over = new AbortController();
+    const timer = clock.sleep(drainMs, over.signal).then(
+      () => pump.abandon(),
+      () => undefined,
+    );
+    await pump.done.finally(() => over.abort());
+    await timer;
+  } else {
+    await pump.done;
+  }
+}
+
+/** Collects a text up to a bound; `seen` is called with all that has come so far. Resolves at its end. */
+function gather(stream: Readable | undefined, seen: (text: string) => void): Promise<string> {
+  if (stream === undefined) return Promise.resolve('');
+  let text = '';
+  return new Promise((resolve) => {
+    stream.on('data', (chunk: Buffer) => {
+      if (text.length > maxReportChars) return;
+      text += chunk.toString();
+      seen(text);
+    });
+    stream.once('error', () => resolve(text));
+    stream.once('close', () => resolve(text));
+  });
+}
+
+const notRun = (exit: StepExit): CommandResult => ({ exit, cpuMs: 0 });

@@ -1,0 +1,82 @@
+import { constants } from 'node:os';
+import { RitmoError, type StepExit } from '@ritmo/agent-core/executor';
+import { type Command, notStarted, tooLong } from './command.js';
+import type { CommandResult } from './run-command.js';
+import type { LauncherReport } from './launcher.js';
+import type { ProcessEnd } from './start.js';
+import type { Stopped } from './stopper.js';
+
+export interface Facts {
+  readonly command: Command;
+  /** How the process that we started ended: bubblewrap, or the launcher itself. */
+  readonly end: ProcessEnd;
+  readonly report: LauncherReport;
+  /** All that was said on the report's descriptor, bubblewrap's errors too. */
+  readonly text: string;
+  readonly stopped: Stopped | undefined;
+  /** Processes that were ended after the main one. */
+  readonly cleared: number;
+}
+
+/** Makes one outcome of all that is known. Throws RITMO_SANDBOX_BROKEN when the step never had its chance. */
+export function settle(facts: Facts): CommandResult {
+  const { stopped, report } = facts;
+  const cpuMs = report.ended?.cpuMs ?? 0;
+  if (stopped !== undefined) {
+    return { exit: { status: 'cancelled', reason: stopped.cause.reason, forced: stopped.forced }, cpuMs };
+  }
+  const failure = failureOf(facts);
+  if (failure !== undefined) return { exit: { status: 'not-started', error: failure }, cpuMs };
+  return { exit: { ...ownEnd(facts), ...stragglersOf(facts) }, cpuMs };
+}
+
+function failureOf({ command, end, report, text }: Facts): RitmoError | undefined {
+  if (report.failure === 'no-folder') {
+    return notStarted(`There is no folder ${command.cwd} that the step may enter.`, 'Check `dir:` of the step.');
+  }
+  if (report.failure === 'no-program') {
+    const [program] = command.argv;
+    const where = program.includes('/') ? '' : ` in ${command.env['PATH'] ?? 'PATH'}`;
+    return notStarted(
+      `There is no program ${program}${where}.`,
+      'Check `shell:` of the step; the worker must have the program, and show it to builds.',
+    );
+  }
+  if (end.kind === 'failed' && end.code === 'E2BIG') return tooLong();
+  if (!report.started && /Argument list too long|Exceeded maximum number of arguments/.test(text)) return tooLong();
+  return undefined;
+}
+
+function ownEnd({ end, report, text }: Facts): StepExit & { status: 'exited' | 'signalled' } {
+  const { ended } = report;
+  if (ended !== undefined) {
+    const signal = ended.signalled ? signalNamed(ended.code - 128) : undefined;
+    return signal === undefined ? { status: 'exited', code: ended.code } : { status: 'signalled', signal };
+  }
+  if (!report.started || end.kind === 'failed') throw broken(end, text);
+  // The launcher itself was ended, by the step or from outside: bubblewrap's code tells by what.
+  if (end.kind === 'signalled') return { status: 'signalled', signal: end.signal };
+  const signal = signalNamed(end.code - 128);
+  return signal === undefined ? { status: 'exited', code: end.code } : { status: 'signalled', signal };
+}
+
+function stragglersOf({ report, cleared }: Facts): { stragglers?: number } {
+  const stragglers = (report.ended?.left ?? 0) + cleared;
+  return stragglers === 0 ? {} : { stragglers };
+}
+
+function broken(end: ProcessEnd, text: string): RitmoError {
+  const how = end.kind === 'exited' ? `code ${end.code}` : end.kind === 'signalled' ? end.signal : `error ${end.code}`;
+  const said = text.trim().slice(0, 500);
+  return new RitmoError(
+    'RITMO_SANDBOX_BROKEN',
+    `The sandbox could not be made (${how})${said === '' ? '.' : `: ${said}`}`,
+    {
+      cause: end.kind === 'failed' ? end.error : undefined,
+    },
+  );
+}
+
+function signalNamed(number: number): string | undefined {
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+}
