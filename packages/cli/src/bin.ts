@@ -1,1 +1,26 @@
-export {};
+#!/usr/bin/env node
+import { outputTo } from './io.js';
+import { version } from './version.js';
+
+/** Nobody reads any more (`ritmo-agent logs ID | head`): there is nothing left to do. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+}
+
+const argv = process.argv.slice(2);
+if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+  // Without loading anything: scripts ask often.
+  process.stdout.write(`${version}\n`);
+} else {
+  process.stdout.on('error', endWithReader);
+  const { env } = process;
+  void import('./main.js')
+    .then(({ main }) => main(argv, { out: outputTo(process.stdout, env), err: outputTo(process.stderr, env), env }))
+    .then((code) => process.exit(code))
+    .catch((error: unknown) => {
+      // Only where the program itself cannot be loaded.
+      process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)} (RITMO_INTERNAL)\n`);
+      process.exit(70);
+    });
+}

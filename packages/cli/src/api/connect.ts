@@ -1,0 +1,42 @@
+import { parseAddress } from '@ritmo/agent-core';
+import type { connectionKeys } from '../options/groups.js';
+import type { Settings } from '../options/table.js';
+import { defaultDataDir } from '../paths.js';
+import { readText } from '../read-text.js';
+import { ApiClient } from './client.js';
+import type { Tls } from './http.js';
+import { findToken } from './token.js';
+
+export type ConnectionSettings = Settings<(typeof connectionKeys)[number]>;
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** A client with the user's token. Says that the server is not there rather than that its token is not. */
+export async function connect(settings: ConnectionSettings, env: Env, signal: AbortSignal): Promise<ApiClient> {
+  const address = parseAddress(settings.apiServer, settings.insecure);
+  const tls = await readTls(settings);
+  try {
+    return new ApiClient({ ...address, tls, token: await tokenFor(settings, env, 'user') });
+  } catch (error) {
+    await using anonymous = new ApiClient({ ...address, tls, token: '' });
+    await anonymous.health(signal);
+    throw error;
+  }
+}
+
+/** The token of a role: from the file that was named, else from the data folder of a server on this machine. */
+export function tokenFor(settings: ConnectionSettings, env: Env, role: 'user' | 'registration'): Promise<string> {
+  const { loopback } = parseAddress(settings.apiServer, settings.insecure);
+  const dataDir = settings.dataDir ?? (loopback ? defaultDataDir(env) : undefined);
+  return findToken({ tokenFile: settings.tokenFile, dataDir, role });
+}
+
+/** PEM texts of the files that were named; RITMO_USAGE where one cannot be read. */
+export async function readTls(settings: ConnectionSettings): Promise<Tls> {
+  const [ca, cert, key] = await Promise.all([settings.caFile, settings.certFile, settings.keyFile].map(readPem));
+  return { ca, cert, key };
+}
+
+async function readPem(path: string | undefined): Promise<string | undefined> {
+  return path === undefined ? undefined : readText(path, 'PEM file');
+}

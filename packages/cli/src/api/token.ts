@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RitmoError } from '@ritmo/agent-core/executor';
+
+export interface TokenPlace {
+  /** `--token-file`, which wins. */
+  readonly tokenFile: string | undefined;
+  /** Data folder of a server on this machine; undefined where the server is elsewhere. */
+  readonly dataDir: string | undefined;
+  readonly role: 'user' | 'registration';
+}
+
+/**
+ * The token for the API server.
+ * @throws RITMO_UNAUTHORIZED where none can be found or read
+ */
+export async function findToken({ tokenFile, dataDir, role }: TokenPlace): Promise<string> {
+  if (tokenFile !== undefined) return read(tokenFile);
+  if (dataDir !== undefined) return read(join(dataDir, `${role}.token`));
+  throw new RitmoError('RITMO_UNAUTHORIZED', `No ${role} token was given for the API server.`, {
+    hint: 'Give the file that holds it with --token-file or RITMO_TOKEN_FILE.',
+  });
+}
+
+async function read(path: string): Promise<string> {
+  let token: string;
+  try {
+    token = (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    const reason =
+      error instanceof Error && 'code' in error && error.code === 'EACCES'
+        ? 'may not be read by this user'
+        : 'is not there';
+    throw new RitmoError('RITMO_UNAUTHORIZED', `The token file ${path} ${reason}.`, {
+      cause: error,
+      hint: 'Give the file with --token-file, or the data folder of the server on this machine with --data-dir.',
+    });
+  }
+  if (!/^[\x21-\x7e]{8,4096}$/.test(token))
+    throw new RitmoError('RITMO_UNAUTHORIZED', `The token file ${path} does not hold a token.`);
+  return token;
+}

@@ -1,0 +1,35 @@
+import { resolve } from 'node:path';
+import { startApiServer } from '@ritmo/api-server';
+import { agentLog } from '../agent-log.js';
+import { exitCodes } from '../exit-codes.js';
+import type { apiServerKeys } from '../options/groups.js';
+import { defaultDataDir } from '../paths.js';
+import { onStopSignals } from '../signals.js';
+import type { Context } from './command.js';
+
+/** Runs the reference API server until the first signal. */
+export async function apiServer({ settings, io }: Context<(typeof apiServerKeys)[number]>): Promise<number> {
+  const log = agentLog(settings.logLevel ?? 'info', io);
+  let stop = (): void => undefined;
+  const stopped = new Promise<void>((done) => {
+    stop = done;
+  });
+  using _signals = onStopSignals([() => stop()]);
+  const server = await startApiServer({
+    dataDir: resolve(settings.dataDir ?? defaultDataDir(io.env)),
+    host: settings.listenHost,
+    port: settings.listenPort,
+    hostNames: settings.hostName,
+    log: {
+      info: (message, fields = {}) => log.info(fields, message),
+      warn: (message, fields = {}) => log.warn(fields, message),
+      error: (message, fields = {}) => log.error(fields, message),
+    },
+  });
+  const { userTokenFile, registrationTokenFile } = server.tokens;
+  log.info({ url: server.url, userTokenFile, registrationTokenFile }, `the API server listens on ${server.url}`);
+  await stopped;
+  log.info({}, 'the API server ends');
+  await server.close();
+  return exitCodes.ok;
+}

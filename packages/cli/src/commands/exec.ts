@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import { join, relative, resolve } from 'node:path';
+import { Agent, folderArtifactStore, LocalTransport, silentLogger } from '@ritmo/agent-core';
+import { agentLog } from '../agent-log.js';
+import { inFreePlace } from '../exec-place.js';
+import { exitCodeOfJob } from '../exit-codes.js';
+import { executorOptions, isolationNames } from '../isolation/executor-options.js';
+import { bindIsolations } from '../isolation/load.js';
+import { readJob, readSecrets } from '../job-input.js';
+import type { execKeys } from '../options/groups.js';
+import { defaultStateDir } from '../paths.js';
+import { LogLines } from '../render/log-lines.js';
+import { logPrinter } from '../render/log-printer.js';
+import { onStopSignals } from '../signals.js';
+import { version } from '../version.js';
+import type { Context } from './command.js';
+
+/** Runs one job here, by the same code as a worker, and ends as the job does. The first signal cancels it. */
+export async function exec({ settings, args, io }: Context<(typeof execKeys)[number]>): Promise<number> {
+  const job = await readJob(args[0] ?? '-');
+  const secrets = await readSecrets(job, settings, io.env);
+  const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
+  const log = settings.logLevel === undefined ? silentLogger : agentLog(settings.logLevel, io);
+  const artifactsDir = resolve(settings.artifactsDir ?? 'ritmo-artifacts');
+  const jobId = `exec-${randomBytes(4).toString('hex')}`;
+  const printer = logPrinter(io.out, settings.json);
+  const lines = new LogLines();
+
+  let cancel = (): void => undefined;
+  let cancelled = false;
+  using _signals = onStopSignals([
+    () => {
+      cancelled = true;
+      cancel();
+    },
+  ]);
+  let stored = 0;
+  const stateDir = resolve(settings.stateDir ?? defaultStateDir(io.env));
+  const { agent, transport } = await inFreePlace(stateDir, async (folder) => {
+    const local = new LocalTransport({
+      job,
+      secrets,
+      jobId,
+      onLog: (bytes) => {
+        for (const line of lines.push(bytes)) printer.print(line);
+      },
+    });
+    const runner = new Agent({
+      transport: local,
+      executors,
+      maxConcurrent: 1,
+      artifacts: folderArtifactStore(artifactsDir),
+      stateDir: folder,
+      policy: {
+        // Whoever runs this program can read those anyway.
+        allowLocalSources: true,
+        ...(settings.maxLogSize === undefined ? {} : { maxLogBytes: settings.maxLogSize }),
+      },
+      log,
+      version,
+    });
+    runner.on('artifact:stored', () => {
+      stored += 1;
+    });
+    await runner.start();
+    return { agent: runner, transport: local };
+  });
+  cancel = () => transport.cancel('user');
+  if (cancelled) cancel();
+
+  const result = await Promise.race([transport.result, agent.done.then(() => transport.result)]);
+  await agent.drain();
+  printer.end({ state: result.outcome, durationMs: result.durationMs, failure: result.failure });
+  if (stored > 0 && !settings.json) {
+    const where = relative(process.cwd(), join(artifactsDir, jobId)) || '.';
+    io.err.write(io.err.style.dim(`artifacts: ${stored} ${stored === 1 ? 'file' : 'files'} in ${where}`) + '\n');
+  }
+  return exitCodeOfJob(result.outcome);
+}

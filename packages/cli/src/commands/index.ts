@@ -1,0 +1,100 @@
+import { apiServerKeys, doctorKeys, execKeys, jobKeys, logsKeys, startKeys, submitKeys } from '../options/groups.js';
+import { command } from './command.js';
+
+/** Every command, the default first. */
+export const commands = [
+  command({
+    name: 'start',
+    about: 'Run a worker: register with the API server, claim jobs, build them (the default command)',
+    args: [],
+    options: startKeys,
+    examples: [
+      ['ritmo-agent --isolation process', 'a worker of the API server on this machine'],
+      ['ritmo-agent --api-server ci.example.org --token-file token --label zone=eu', 'one of a server elsewhere'],
+    ],
+    load: async () => (await import('./start.js')).start,
+  }),
+  command({
+    name: 'exec',
+    about: 'Run one job here, without a server, with its log on the terminal',
+    args: ['<JOB.yaml>'],
+    options: execKeys,
+    examples: [
+      ['ritmo-agent exec hello.yaml --isolation process', 'run the job as a confined process'],
+      ['ritmo-agent exec release.yaml --secret NPM_TOKEN', 'with a secret from the environment'],
+    ],
+    load: async () => (await import('./exec.js')).exec,
+  }),
+  command({
+    name: 'submit',
+    about: 'Hand a job to the API server',
+    args: ['<JOB.yaml>'],
+    options: submitKeys,
+    examples: [['ritmo-agent submit job.yaml --follow', 'print its log, and exit as the job does']],
+    load: async () => (await import('./submit.js')).submit,
+  }),
+  command({
+    name: 'logs',
+    about: 'Print the log of a job',
+    args: ['<JOB-ID>'],
+    options: logsKeys,
+    examples: [['ritmo-agent logs JOB-ID --follow', 'until the job has ended']],
+    load: async () => (await import('./logs.js')).logs,
+  }),
+  command({
+    name: 'status',
+    about: 'Show workers and jobs, or one job',
+    args: ['[JOB-ID]'],
+    options: jobKeys,
+    examples: [],
+    load: async () => (await import('./status.js')).status,
+  }),
+  command({
+    name: 'cancel',
+    about: 'Cancel a job',
+    args: ['<JOB-ID>'],
+    options: jobKeys,
+    examples: [],
+    load: async () => (await import('./cancel.js')).cancel,
+  }),
+  command({
+    name: 'pause',
+    about: 'Give a worker no new jobs; it stays registered',
+    args: ['<WORKER>'],
+    options: jobKeys,
+    examples: [],
+    load: async () => (await import('./worker-command.js')).pause,
+  }),
+  command({
+    name: 'resume',
+    about: 'Give a paused worker jobs again',
+    args: ['<WORKER>'],
+    options: jobKeys,
+    examples: [],
+    load: async () => (await import('./worker-command.js')).resume,
+  }),
+  command({
+    name: 'drain',
+    about: 'Let a worker finish what it runs, and end',
+    args: ['<WORKER>'],
+    options: jobKeys,
+    examples: [],
+    load: async () => (await import('./worker-command.js')).drain,
+  }),
+  command({
+    name: 'doctor',
+    about: 'Check what this machine can isolate, what is missing, and how to mend it',
+    args: [],
+    options: doctorKeys,
+    examples: [],
+    load: async () => (await import('./doctor.js')).doctor,
+  }),
+  command({
+    name: 'api-server',
+    about: 'Run the reference API server',
+    args: [],
+    options: apiServerKeys,
+    examples: [['ritmo-agent api-server --data-dir ./data', 'on localhost:8080']],
+    load: async () => (await import('./api-server.js')).apiServer,
+  }),
+] as const;

@@ -1,0 +1,66 @@
+import { execFile } from 'node:child_process';
+import { access, constants, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { parseAddress } from '@ritmo/agent-core';
+import { readTls, type ConnectionSettings } from '../api/connect.js';
+import { ApiClient } from '../api/client.js';
+import { asRitmoError } from '../show-error.js';
+import type { Check } from './check.js';
+
+const run = promisify(execFile);
+const lowestNode = [20, 19] as const;
+
+/** The version of Node that this program runs on. */
+export function checkNode(version = process.versions.node): Check {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const good = major > lowestNode[0] || (major === lowestNode[0] && minor >= lowestNode[1]);
+  const detail = `Node ${version}`;
+  if (good) return { name: 'node', state: 'ok', detail };
+  return { name: 'node', state: 'missing', detail, remedy: `Install Node ${lowestNode.join('.')} or newer.` };
+}
+
+/** The git that checks sources out. */
+export async function checkGit(): Promise<Check> {
+  try {
+    const { stdout } = await run('git', ['--version'], { timeout: 10_000 });
+    return { name: 'git', state: 'ok', detail: stdout.trim() };
+  } catch {
+    return { name: 'git', state: 'missing', detail: 'git cannot be run', remedy: 'apt-get install git' };
+  }
+}
+
+/** Whether the state directory is there for this user, or can be made. */
+export async function checkStateDir(path: string): Promise<Check> {
+  for (let folder = path; ; folder = dirname(folder)) {
+    const found = await stat(folder).catch(() => undefined);
+    if (found === undefined && folder !== dirname(folder)) continue;
+    const usable =
+      found?.isDirectory() === true &&
+      (await access(folder, constants.W_OK | constants.X_OK).then(
+        () => true,
+        () => false,
+      ));
+    if (usable) return { name: 'state directory', state: 'ok', detail: folder === path ? path : `${path} can be made` };
+    return {
+      name: 'state directory',
+      state: 'missing',
+      detail: `${folder} is no folder that this user may write to`,
+      remedy: 'Choose another with --state-dir, or change its owner.',
+    };
+  }
+}
+
+/** Whether an API server answers; `exec` needs none. */
+export async function checkServer(settings: ConnectionSettings): Promise<Check> {
+  const name = 'API server';
+  try {
+    const address = parseAddress(settings.apiServer, settings.insecure);
+    await using client = new ApiClient({ ...address, tls: await readTls(settings), token: '' });
+    await client.health(AbortSignal.timeout(10_000));
+    return { name, state: 'ok', detail: `${address.base} answers` };
+  } catch (error) {
+    const { message, hint } = asRitmoError(error);
+    return { name, state: 'warning', detail: message, remedy: hint };
+  }
+}

@@ -1,0 +1,73 @@
+import { basename, extname } from 'node:path';
+import { RitmoError } from '@ritmo/agent-core/executor';
+import { formatProblems, type Job, parseJobFile, secretName, secretNamesOf } from '@ritmo/protocol';
+import { readText } from './read-text.js';
+
+/**
+ * Reads a job file; `-` is stdin. A job without a name takes that of its file.
+ * @throws RITMO_JOB_INVALID with every mistake and its line, RITMO_USAGE where the file cannot be read
+ */
+export async function readJob(path: string): Promise<Job> {
+  const isStdin = path === '-';
+  const text = isStdin ? await readStdin() : await readText(path, 'job file');
+  const result = parseJobFile(text, isStdin ? 'stdin' : basename(path, extname(path)));
+  if (result.ok) return result.job;
+  const count = result.problems.length === 1 ? 'a mistake' : `${result.problems.length} mistakes`;
+  const shown = formatProblems(result.problems, isStdin ? 'stdin' : path);
+  throw new RitmoError('RITMO_JOB_INVALID', `The job file has ${count}:\n${shown}`, {
+    hint: 'Nothing was run.',
+  });
+}
+
+export interface SecretSettings {
+  /** Names whose values stand in the environment. */
+  readonly secret: readonly string[];
+  /** Paths of files by name. */
+  readonly secretFile: Readonly<Record<string, string>>;
+}
+
+/**
+ * Values of the secrets of a job.
+ * @throws RITMO_SECRET_MISSING for those that the job wants and that were not given, RITMO_USAGE for those it does not want
+ */
+export async function readSecrets(
+  job: Job,
+  { secret, secretFile }: SecretSettings,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Readonly<Record<string, string>>> {
+  const values: Record<string, string> = {};
+  for (const name of secret) {
+    const value = env[checked(name)];
+    if (value === undefined)
+      throw new RitmoError('RITMO_USAGE', `--secret ${name}: there is no variable ${name} in the environment.`);
+    values[name] = value;
+  }
+  for (const [name, path] of Object.entries(secretFile))
+    values[checked(name)] = await readText(path, `file of the secret ${name},`);
+  const wanted = secretNamesOf(job);
+  const unwanted = Object.keys(values).filter((name) => !wanted.has(name));
+  if (unwanted.length > 0)
+    throw new RitmoError('RITMO_USAGE', `The job does not name the secrets ${unwanted.join(', ')}.`, {
+      hint: 'List them under `secrets:` in the job file, or leave them out.',
+    });
+  const missing = [...wanted].filter((name) => values[name] === undefined);
+  if (missing.length > 0)
+    throw new RitmoError('RITMO_SECRET_MISSING', `The job needs secrets that were not given: ${missing.join(', ')}.`, {
+      hint: `Give each with --secret NAME (from the environment) or --secret-file NAME=PATH.`,
+    });
+  return values;
+}
+
+function checked(name: string): string {
+  if (!secretName.safeParse(name).success)
+    throw new RitmoError('RITMO_USAGE', `${JSON.stringify(name)} cannot be the name of a secret.`, {
+      hint: 'Names are letters, digits and underscores, and do not begin with RITMO_.',
+    });
+  return name;
+}
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}

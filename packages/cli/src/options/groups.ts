@@ -1,0 +1,50 @@
+/** Settings of every command that talks to the API server. */
+export const connectionKeys = [
+  'config',
+  'apiServer',
+  'tokenFile',
+  'dataDir',
+  'insecure',
+  'caFile',
+  'certFile',
+  'keyFile',
+] as const;
+
+/** Settings of the executors, and of what builds may do on this host. */
+export const executorKeys = [
+  'isolation',
+  'processIsolation',
+  'executorOptions',
+  'allowHostNetwork',
+  'bind',
+  'toolPath',
+  'maxLogSize',
+  'stateDir',
+] as const;
+
+export const startKeys = [
+  ...connectionKeys,
+  'name',
+  'maxConcurrent',
+  'labels',
+  'logLevel',
+  ...executorKeys,
+  'allowLocalSources',
+  'drainTimeout',
+  'artifactStore',
+] as const;
+
+export const execKeys = [
+  'config',
+  ...executorKeys,
+  'secret',
+  'secretFile',
+  'artifactsDir',
+  'logLevel',
+  'json',
+] as const;
+export const submitKeys = [...connectionKeys, 'follow', 'secret', 'secretFile', 'json'] as const;
+export const jobKeys = [...connectionKeys, 'json'] as const;
+export const logsKeys = [...connectionKeys, 'follow', 'logAttempt', 'json'] as const;
+export const doctorKeys = [...connectionKeys, ...executorKeys, 'json'] as const;
+export const apiServerKeys = ['config', 'dataDir', 'listenHost', 'listenPort', 'hostName', 'logLevel'] as const;

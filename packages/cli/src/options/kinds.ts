@@ -1,0 +1,173 @@
+import { durationWords, sizeWords } from '@ritmo/protocol';
+import { z } from 'zod';
+
+/** One setting. Its flag, its variable and its key in the config file all come from here. */
+export interface Option<Value = unknown> {
+  /** Without the dashes; made from the key where absent. */
+  readonly flag?: string;
+  /** What stands for the value in the help; absent for a switch. */
+  readonly value?: string;
+  /** The flag may stand several times. */
+  readonly repeat: boolean;
+  /** What a variable holds, as texts of flags; one text where absent. */
+  readonly fromVariable?: (variable: string) => readonly string[];
+  /** One line of the help, without a full stop. */
+  readonly about: string;
+  /** For the help, where it is not in the schema. */
+  readonly defaultText?: string;
+  /** As the config file spells it; a value that is not given is `undefined`. */
+  readonly schema: z.ZodType<Value>;
+  /** What flags and variables say, in the spelling of the config file. */
+  readonly fromTexts: (texts: readonly string[]) => unknown;
+}
+
+interface Words {
+  readonly about: string;
+  readonly value?: string;
+  readonly flag?: string;
+  readonly defaultText?: string;
+}
+
+const byCommas = (variable: string) => variable.split(',').map((text) => text.trim());
+const last = (texts: readonly string[]): string => texts.at(-1) ?? '';
+
+/** Text, or nothing. */
+export function text(words: Words): Option<string | undefined> {
+  return { value: 'TEXT', ...words, repeat: false, schema: z.string().min(1).optional(), fromTexts: last };
+}
+
+/** Text with a default. */
+export function textOr(fallback: string, words: Words): Option<string> {
+  return {
+    value: 'TEXT',
+    defaultText: fallback,
+    ...words,
+    repeat: false,
+    schema: z.string().min(1).default(fallback),
+    fromTexts: last,
+  };
+}
+
+/** One of some words. */
+export function choice<const Values extends readonly [string, ...string[]]>(
+  values: Values,
+  fallback: NoInfer<Values[number]>,
+  words: Words,
+): Option<Values[number]> {
+  // `default` of an enum wants its output type, which is the same.
+  const schema: z.ZodType<Values[number]> = z
+    .enum(values)
+    .optional()
+    .transform((value) => value ?? fallback);
+  return { value: values.join('|'), defaultText: fallback, ...words, repeat: false, schema, fromTexts: last };
+}
+
+/** One of some words, or nothing. */
+export function oneOf<const Values extends readonly [string, ...string[]]>(
+  values: Values,
+  words: Words,
+): Option<Values[number] | undefined> {
+  return { value: values.join('|'), ...words, repeat: false, schema: z.enum(values).optional(), fromTexts: last };
+}
+
+/** A whole number. */
+export function integer(
+  range: { readonly min: number; readonly max: number; readonly fallback: number },
+  words: Words,
+): Option<number> {
+  return {
+    value: 'N',
+    defaultText: String(range.fallback),
+    ...words,
+    repeat: false,
+    schema: z.int().min(range.min).max(range.max).default(range.fallback),
+    fromTexts: (texts) => (/^-?\d{1,15}(\.\d+)?$/.test(last(texts)) ? Number(last(texts)) : last(texts)),
+  };
+}
+
+/** On or off; off by default. */
+export function toggle(words: Words): Option<boolean> {
+  const spoken: Readonly<Record<string, boolean>> = {
+    true: true,
+    '1': true,
+    yes: true,
+    false: false,
+    '0': false,
+    no: false,
+  };
+  return {
+    ...words,
+    repeat: false,
+    schema: z.boolean().default(false),
+    fromTexts: (texts) => spoken[last(texts)] ?? last(texts),
+  };
+}
+
+/** Several texts. */
+export function list(words: Words): Option<readonly string[]> {
+  return {
+    value: 'TEXT',
+    ...words,
+    repeat: true,
+    fromVariable: byCommas,
+    schema: z.array(z.string().min(1)).default([]),
+    fromTexts: (texts) => texts,
+  };
+}
+
+/** Names with values, `NAME=VALUE` in flags and variables, a map in the file. */
+export function pairs(
+  schema: z.ZodType<Readonly<Record<string, string>>>,
+  words: Words,
+): Option<Readonly<Record<string, string>>> {
+  return {
+    value: 'NAME=VALUE',
+    ...words,
+    repeat: true,
+    fromVariable: byCommas,
+    schema: schema.default({}),
+    fromTexts(texts) {
+      const entries = texts.map(
+        (entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)] as const,
+      );
+      // What has no `=` is left as a list, which the schema refuses.
+      return texts.every((entry) => entry.indexOf('=') > 0) ? Object.fromEntries(entries) : texts;
+    },
+  };
+}
+
+/** A duration in words, read as milliseconds. */
+export function duration(words: Words): Option<number | undefined> {
+  return { value: 'DURATION', ...words, repeat: false, schema: durationWords().optional(), fromTexts: last };
+}
+
+/** A size in words, read as bytes. */
+export function size(words: Words): Option<number | undefined> {
+  return { value: 'SIZE', ...words, repeat: false, schema: sizeWords().optional(), fromTexts: last };
+}
+
+/** A map of options for each of several names: `NAME=JSON` in flags, a JSON object in the variable, a map in the file. */
+export function optionsByName(words: Words): Option<Readonly<Record<string, unknown>>> {
+  return {
+    value: 'NAME=JSON',
+    ...words,
+    repeat: true,
+    schema: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
+    fromTexts: (texts) => Object.assign({}, ...texts.map(namedJson)),
+  };
+}
+
+function namedJson(entry: string): unknown {
+  const name = /^([^={]+)=/.exec(entry)?.[1];
+  if (name === undefined) return parseJson(entry);
+  return { [name]: parseJson(entry.slice(name.length + 1)) };
+}
+
+/** The value, or the text itself where it is no JSON: the schema then says what is wrong. */
+function parseJson(content: string): unknown {
+  try {
+    return JSON.parse(content);
+  } catch {
+    return content;
+  }
+}

@@ -1,0 +1,23 @@
+import { readFile } from 'node:fs/promises';
+import { RitmoError } from '@ritmo/agent-core/executor';
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'is not there',
+  EACCES: 'may not be read by this user',
+  EISDIR: 'is a folder',
+  ENOTDIR: 'is not there',
+};
+
+/**
+ * A file that the user named, as UTF-8.
+ * @param what what it should be, for the sentence: `The job file x.yaml is not there.`
+ * @throws RITMO_USAGE where it cannot be read, or is larger than 1 MiB
+ */
+export async function readText(path: string, what: string): Promise<string> {
+  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    const reason = reasons[error.code ?? ''] ?? `cannot be read: ${error.message}`;
+    throw new RitmoError('RITMO_USAGE', `The ${what} ${path} ${reason}.`, { cause: error, hint: 'Check the path.' });
+  });
+  if (bytes.length <= 1024 * 1024) return bytes.toString('utf8');
+  throw new RitmoError('RITMO_USAGE', `The ${what} ${path} is larger than 1 MiB.`, { hint: 'Check the path.' });
+}

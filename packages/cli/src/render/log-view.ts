@@ -1,0 +1,114 @@
+import { type LogRecord, type LogStepEnd, showDuration } from '@ritmo/protocol';
+import type { Output } from '../io.js';
+import { oneLine, TerminalFilter } from './terminal-filter.js';
+
+/** How the agent closes a log; the last line of ours says it again, in colour and with the hint apart. */
+const closingNote = /^(succeeded in |(failed|cancelled|timed out|errored)(: |$))/;
+
+interface OpenStep {
+  readonly name: string;
+  readonly startedMs: number;
+  readonly filters: Readonly<Record<1 | 2, TerminalFilter>>;
+}
+
+/** Shows the log of a build to a person as it comes: steps with names and times, their output, notes more quietly. */
+export class LogView {
+  readonly #out: Output;
+  #step: OpenStep | undefined;
+  #atLineStart = true;
+  #closing: Extract<LogRecord, { k: 'note' }> | undefined;
+
+  constructor(out: Output) {
+    this.#out = out;
+  }
+
+  show(record: LogRecord): void {
+    const held = this.#closing;
+    this.#closing = undefined;
+    // More follows: it was a note like any other.
+    if (held !== undefined) this.#note(held.level, held.m);
+    if (record.k === 'note' && this.#step === undefined && closingNote.test(record.m)) {
+      this.#closing = record;
+      return;
+    }
+    switch (record.k) {
+      case 'log':
+        return;
+      case 'step':
+        return this.#startStep(record.name, record.cmd, record.t);
+      case 'out':
+        return this.#output(record.m, record.fd);
+      case 'end':
+        return this.#endStep(record);
+      case 'note':
+        return this.#note(record.level, record.m);
+    }
+  }
+
+  /** Leaves the terminal as it was; for the end of the log, and before words of ours. */
+  close(): void {
+    if (this.#step !== undefined) for (const filter of Object.values(this.#step.filters)) this.#out.write(filter.end());
+    if (!this.#atLineStart) this.#out.write('\n');
+    this.#atLineStart = true;
+  }
+
+  #startStep(name: string, command: string, startedMs: number): void {
+    this.close();
+    const { bold, dim } = this.#out.style;
+    const filter = () => new TerminalFilter({ colours: this.#out.colours, erase: this.#out.terminal });
+    const shownName = oneLine(name);
+    this.#step = { name: shownName, startedMs, filters: { 1: filter(), 2: filter() } };
+    const at = this.#clock(startedMs);
+    const firstLine = oneLine(command.trimStart().split('\n', 1)[0] ?? '');
+    const isWhole = command.trim().indexOf('\n') === -1;
+    const room = Math.max(0, this.#out.columns - 4 - at.length - shownName.length - 2);
+    const shown =
+      firstLine === shownName ? '' : cut(isWhole ? firstLine : `${firstLine} …`, this.#out.terminal ? room : 200);
+    this.#out.write(`${dim(at)} ${bold(`▸ ${shownName}`)}${shown === '' ? '' : `  ${dim(shown)}`}\n`);
+  }
+
+  #output(text: string, fd: 1 | 2): void {
+    const shown = this.#step?.filters[fd].push(text) ?? oneLine(text);
+    if (shown === '') return;
+    this.#out.write(shown);
+    this.#atLineStart = shown.endsWith('\n');
+  }
+
+  #endStep(end: LogStepEnd): void {
+    this.close();
+    if (this.#step === undefined) return;
+    const { dim, green, red, yellow } = this.#out.style;
+    const { name, startedMs } = this.#step;
+    const took = showDuration(end.t - startedMs);
+    const limit = end.limit === undefined ? '' : ` at its ${oneLine(end.limit)} limit`;
+    const at = dim(this.#clock(end.t));
+    if (end.reason !== undefined)
+      this.#out.write(`${at} ${yellow(`■ ${name} was stopped (${oneLine(end.reason)}) after ${took}`)}\n`);
+    else if (end.code === 0) this.#out.write(`${at} ${green(`✓ ${name}`)} ${dim(took)}\n`);
+    else if (end.code !== undefined)
+      this.#out.write(`${at} ${red(`✗ ${name} exited with ${end.code}${limit} after ${took}`)}\n`);
+    else
+      this.#out.write(
+        `${at} ${red(`✗ ${name} was ended by ${oneLine(end.signal ?? 'something')}${limit} after ${took}`)}\n`,
+      );
+    this.#step = undefined;
+  }
+
+  #note(level: 'info' | 'warn' | 'error', message: string): void {
+    this.close();
+    const { dim, red, yellow } = this.#out.style;
+    const text = `· ${oneLine(message)}`;
+    this.#out.write(`${{ info: dim, warn: yellow, error: red }[level](text)}\n`);
+  }
+
+  /** Minutes and seconds since the start of the build. */
+  #clock(ms: number): string {
+    const seconds = Math.floor(ms / 1000);
+    return `${String(Math.floor(seconds / 60)).padStart(2, '0')}:${String(seconds % 60).padStart(2, '0')}`;
+  }
+}
+
+function cut(text: string, room: number): string {
+  if (text.length <= room) return text;
+  return room < 8 ? '' : `${text.slice(0, room - 1).trimEnd()}…`;
+}

@@ -1,0 +1,34 @@
+/** Signals that ask the program to end. */
+export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+const stopSignals: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const numbers: Readonly<Record<StopSignal, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
+
+/** Exit code of a program that a signal ended: 130 for SIGINT, 143 for SIGTERM. */
+export function exitCodeOfSignal(signal: StopSignal): number {
+  return 128 + numbers[signal];
+}
+
+/**
+ * The one place that listens to signals. The first does the first step, the second the second, and so on; one more
+ * than there are steps ends the program at once.
+ */
+export function onStopSignals(
+  steps: ReadonlyArray<(signal: StopSignal) => void>,
+  exit: (code: number) => void = (code) => process.exit(code),
+): Disposable {
+  let taken = 0;
+  const listener = (signal: NodeJS.Signals) => {
+    const known = stopSignals.find((name) => name === signal) ?? 'SIGTERM';
+    const step = steps[taken];
+    taken += 1;
+    if (step === undefined) exit(exitCodeOfSignal(known));
+    else step(known);
+  };
+  for (const signal of stopSignals) process.on(signal, listener);
+  return {
+    [Symbol.dispose]() {
+      for (const signal of stopSignals) process.off(signal, listener);
+    },
+  };
+}
