@@ -130,7 +130,8 @@ export class CaseContext implements AsyncDisposable {
 
   /** What the witness sees of the owner now. */
   async residue(ownerId = this.host.ownerId): Promise<readonly string[]> {
-    return (await this.within('residue', 30_000, this.subject.residue(ownerId))).toSorted();
+    const stateDir = this.#ledger.owners.get(ownerId) ?? this.host.stateDir;
+    return (await this.within('residue', 30_000, this.subject.residue(ownerId, stateDir))).toSorted();
   }
 
   /** What the witness sees now that it did not see then: what a step has left behind while its sandbox lives. */
@@ -141,7 +142,7 @@ export class CaseContext implements AsyncDisposable {
   /** Disposes all that the case made, then asks the witness; rejects with all that went wrong. */
   async [Symbol.asyncDispose](): Promise<void> {
     const problems = await this.#ledger.release();
-    for (const owner of this.#ledger.owners) {
+    for (const owner of this.#ledger.owners.keys()) {
       const left = await this.residue(owner).catch((error: unknown) => [`(the witness failed: ${String(error)})`]);
       if (left.length > 0) problems.push(`left behind: ${left.join(', ')}`);
     }
@@ -153,7 +154,8 @@ export class CaseContext implements AsyncDisposable {
 /** What is undone at the end of a case: resources first, then the witness is asked, then the folders go. */
 class Ledger {
   readonly resources: Array<() => Promise<void>> = [];
-  readonly owners = new Set<string>();
+  /** Each owner's state folder. */
+  readonly owners = new Map<string, string>();
   readonly #hosts: AsyncDisposable[] = [];
 
   async openExecutor(subject: ConformanceSubject, given?: ExecutorHost): Promise<OpenedExecutor> {
@@ -163,7 +165,7 @@ class Ledger {
       this.#hosts.push(made);
       host = made.host;
     }
-    this.owners.add(host.ownerId);
+    this.owners.set(host.ownerId, host.stateDir);
     const ms = 60_000 * (subject.timeScale ?? 1);
     const executor = await within('open', ms, subject.open(host));
     this.resources.push(() => within('dispose of the executor', ms, Promise.resolve(executor[Symbol.asyncDispose]())));

@@ -8,9 +8,10 @@ export interface ConformanceSubject {
   open(host: ExecutorHost): Promise<Executor>;
   /**
    * Names every resource of that owner that still exists: processes, containers, folders, mounts. It must not ask
-   * the executor, and must name the same resource by the same words each time.
+   * the executor, and must name the same resource by the same words each time. `stateDir` is the folder that the
+   * executors of this owner were lent.
    */
-  residue(ownerId: string): Promise<readonly string[]>;
+  residue(ownerId: string, stateDir: string): Promise<readonly string[]>;
   /** Multiplies every bound of time; 1 by default. A VM that boots in seconds takes 5 or so. */
   readonly timeScale?: number;
   /** Image that requests name where the executor declares images. */
