@@ -1,4 +1,9 @@
-import { type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, createDocument } from 'zod-openapi';
+import {
+  type CreateDocumentOptions,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+  createDocument,
+} from 'zod-openapi';
 import * as protocol from '../src/index.js';
 import { type Answer, type Route, routes } from '../src/routes.js';
 
@@ -20,29 +25,40 @@ const schemas = {
   WorkerEvent: protocol.workerEvent,
 };
 
+/** Objects take members of a newer version, unless their schema is strict. */
+const options: CreateDocumentOptions = {
+  override: ({ jsonSchema, zodSchema }) => {
+    const { def } = zodSchema._zod;
+    if (def.type === 'object' && def.catchall === undefined) delete jsonSchema.additionalProperties;
+  },
+};
+
 /** The OpenAPI 3.1 document of the routes, as it stands in openapi.json. */
 export function openApiDocument(): string {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const route of Object.values<Route>(routes)) (paths[route.path] ??= {})[route.method] = operation(route);
-  const document = createDocument({
-    openapi: '3.1.0',
-    info: {
-      title: 'Ritmo worker API',
-      version: `${protocolVersion}.0.0`,
-      description: 'The contract between worker agents, people, tools and an API server.',
-      license: { name: 'MIT', identifier: 'MIT' },
+  const document = createDocument(
+    {
+      openapi: '3.1.0',
+      info: {
+        title: 'Ritmo worker API',
+        version: `${protocolVersion}.0.0`,
+        description: 'The contract between worker agents, people, tools and an API server.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      paths: paths as ZodOpenApiPathsObject,
+      components: {
+        schemas,
+        securitySchemes: Object.fromEntries(
+          (['user', 'registration', 'worker', 'job'] as const).map((role) => [
+            role,
+            { type: 'http', scheme: 'bearer', description: `A ${role} token.` },
+          ]),
+        ),
+      },
     },
-    paths: paths as ZodOpenApiPathsObject,
-    components: {
-      schemas,
-      securitySchemes: Object.fromEntries(
-        (['user', 'registration', 'worker', 'job'] as const).map((role) => [
-          role,
-          { type: 'http', scheme: 'bearer', description: `A ${role} token.` },
-        ]),
-      ),
-    },
-  });
+    options,
+  );
   return `${JSON.stringify(document, undefined, 2)}\n`;
 }
 

@@ -21,6 +21,8 @@ export interface ArtifactParts {
 /** Files of builds on their way in: announced, sent, complete. */
 export class Artifacts {
   readonly #parts: ArtifactParts;
+  /** One at a time: a content is not removed while another file becomes it. */
+  #tail: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ArtifactParts) {
     this.#parts = parts;
@@ -65,19 +67,29 @@ export class Artifacts {
       throw new ApiError('RITMO_CONFLICT', `No bytes of ${row.path} have arrived.`, { hint: 'Send them first.' });
     if (row.sha256 !== sha256)
       throw new ApiError('RITMO_ARTIFACT_UPLOAD', `The bytes of ${row.path} are not those of the sha256 given.`);
-    await blobs.commit(uploadName(row), sha256);
-    artifacts.setState(row, 'stored', sha256);
+    await this.#exclusive(async () => {
+      await blobs.commit(uploadName(row), sha256);
+      artifacts.setState(row, 'stored', sha256);
+    });
   }
 
   /** Removes files past their time, and contents that no file has any more. */
-  async expire(): Promise<void> {
+  expire(): Promise<void> {
     const { artifacts, blobs, settings } = this.#parts;
-    for (const row of artifacts.expired(settings.clock.wall())) {
-      artifacts.delete(row);
-      if (row.state === 'uploaded') await blobs.discardUpload(uploadName(row));
-      if (row.state === 'stored' && row.sha256 !== null && !artifacts.isUsed(row.sha256))
-        await blobs.delete(row.sha256);
-    }
+    return this.#exclusive(async () => {
+      for (const row of artifacts.expired(settings.clock.wall())) {
+        artifacts.delete(row);
+        if (row.state === 'uploaded') await blobs.discardUpload(uploadName(row));
+        if (row.state === 'stored' && row.sha256 !== null && !artifacts.isUsed(row.sha256))
+          await blobs.delete(row.sha256);
+      }
+    });
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => {});
+    return result;
   }
 
   #planOne(job: JobRow, file: ArtifactFile): ArtifactPlan {

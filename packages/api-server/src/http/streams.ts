@@ -19,11 +19,13 @@ export function streamOf(
   );
 }
 
-/** An abort controller that also follows `parent`; `release` ends the tie. */
+/** An abort controller that also follows `parent`; `release` ends the tie, and so does its own abort. */
 export function childOf(parent: AbortSignal): { readonly controller: AbortController; release(): void } {
   const controller = new AbortController();
   const onAbort = () => controller.abort();
+  const release = () => parent.removeEventListener('abort', onAbort);
   if (parent.aborted) controller.abort();
   parent.addEventListener('abort', onAbort, { once: true });
-  return { controller, release: () => parent.removeEventListener('abort', onAbort) };
+  controller.signal.addEventListener('abort', release, { once: true });
+  return { controller, release };
 }

@@ -35,6 +35,7 @@ interface Waiter {
 export class Claims {
   readonly #parts: ClaimParts;
   readonly #waiters = new Set<Waiter>();
+  #closed = false;
 
   constructor(parts: ClaimParts) {
     this.#parts = parts;
@@ -52,7 +53,7 @@ export class Claims {
     const held = this.#offersHeld(worker, request);
     if (held.length > 0) return Promise.resolve(held);
     const offers = this.#offerFromQueue(worker, request);
-    if (offers.length > 0 || request.waitMs === 0 || signal.aborted) return Promise.resolve(offers);
+    if (offers.length > 0 || request.waitMs === 0 || signal.aborted || this.#closed) return Promise.resolve(offers);
     return this.#wait(worker, request, signal);
   }
 
@@ -79,8 +80,9 @@ export class Claims {
     for (const waiter of this.#waiters) if (waiter.worker.id === workerId) waiter.settle(error);
   }
 
-  /** Ends all waits with nothing. */
+  /** Ends all waits with nothing; nobody waits any more. */
   close(): void {
+    this.#closed = true;
     for (const waiter of this.#waiters) waiter.settle([]);
   }
 

@@ -30,20 +30,20 @@ export class WorkerDirectory {
     this.#offlineMs = offlineMs;
   }
 
+  /** Takes over what the database says; a worker that is known stays the same object. */
   load(row: WorkerRow): Worker {
-    const worker: Worker = {
-      id: row.id,
-      name: row.name,
+    const facts = {
       instanceId: row.instance_id,
       tokenUsed: row.token_used === 1,
       info: infoOf(row),
       desired: row.desired,
       resumePending: false,
-      status: { state: 'idle', reasons: [] },
+      status: { state: 'idle', reasons: [] } as Worker['status'],
       lastSeenAt: row.last_seen_at,
-      seen: new Stopwatch(this.#clock),
-      heard: false,
     };
+    const known = this.#workers.get(row.id);
+    if (known) return Object.assign(known, facts);
+    const worker: Worker = { id: row.id, name: row.name, ...facts, seen: new Stopwatch(this.#clock), heard: false };
     this.#workers.set(row.id, worker);
     return worker;
   }

@@ -14,7 +14,8 @@ const digits = (schema: z.ZodNumber) =>
     .string()
     .regex(/^\d{1,16}$/, 'must be a number')
     .transform(Number)
-    .pipe(schema);
+    .pipe(schema)
+    .meta({ override: { type: 'integer', minimum: 0, pattern: undefined } });
 
 export const wireInt = digits(z.int().min(0));
 export const wireEpoch = digits(epoch);

@@ -16,6 +16,14 @@ export function openEnum<const Values extends readonly [string, ...string[]]>(
   return z.enum(values).catch(fallback as never);
 }
 
+/** A list of an enum of which a newer peer may know more: unknown values are left out. */
+export function openList<const Values extends readonly string[]>(values: Values) {
+  return z
+    .array(z.string())
+    .transform((list) => list.filter((one): one is Values[number] => values.includes(one)))
+    .pipe(z.array(z.enum(values)));
+}
+
 /** Why work is stopped. The first reason wins. */
 export const cancelReasons = [
   'user',

@@ -1,20 +1,21 @@
 import { z } from 'zod';
 import { job } from '../job.js';
 import { displayText, epoch, jobId, labels, secretName, shortName } from '../names.js';
-import { cancelOrder, cancelReason, openEnum } from './common.js';
+import { cancelOrder, cancelReason, openEnum, openList } from './common.js';
 
-const networks = z.enum(['host', 'isolated', 'none']);
+const networks = ['host', 'isolated', 'none'] as const;
 
 /** What an executor declares. Unknown members of a newer worker are dropped. */
 export const capabilities = z.object({
-  isolation: z.enum(['none', 'namespace', 'container', 'vm']),
-  defaultNetwork: networks,
+  /** A kind that is not known counts as none. */
+  isolation: openEnum(['none', 'namespace', 'container', 'vm'], 'none'),
+  defaultNetwork: openEnum(networks, 'none'),
   images: z.boolean(),
   services: z.boolean(),
-  network: z.array(networks),
-  limits: z.array(z.enum(['cpu', 'memory', 'pids', 'disk'])),
-  os: z.array(z.enum(['linux', 'windows', 'darwin'])),
-  arch: z.array(z.enum(['x64', 'arm64'])),
+  network: openList(networks),
+  limits: openList(['cpu', 'memory', 'pids', 'disk']),
+  os: openList(['linux', 'windows', 'darwin']),
+  arch: openList(['x64', 'arm64']),
   separateStderr: z.boolean(),
   recover: z.boolean(),
 });

@@ -1,6 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import { epochHeader, maxAppendBytes } from '@ritmo/protocol';
-import { logNextHeader, routes } from '@ritmo/protocol/routes';
+import { epochHeader, logNextHeader, maxAppendBytes } from '@ritmo/protocol';
+import { routes } from '@ritmo/protocol/routes';
 import { ApiError } from '../../errors.js';
 import { cancelOf } from '../../workers/verdict.js';
 import type { Authenticator } from '../auth.js';

@@ -37,7 +37,7 @@ export function bindWorkerCalls(app: OpenAPIHono<Env>, authenticator: Authentica
     const onClose = () => gone.abort();
     outgoing.once('close', onClose);
     try {
-      const offers = await claims.claim(worker, body, AbortSignal.any([gone.signal, services.closing]));
+      const offers = await claims.claim(worker, body, gone.signal);
       return offers.length > 0 ? Response.json({ offers }) : new Response(null, { status: 204 });
     } finally {
       outgoing.off('close', onClose);
