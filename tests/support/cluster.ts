@@ -1,12 +1,14 @@
 import { type ApiServerOptions, startApiServer } from '@ritmo/api-server';
 import type { ArtifactEntry, JobDetail, JobInput, LogRecord, WorkerSummary } from '@ritmo/protocol';
 import { LogLineSplitter } from '@ritmo/protocol';
+import { execFileSync } from 'node:child_process';
 import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { startAgent } from './agent.js';
 import type { Program } from './program.js';
 import { temporaryFolder } from './temporary-folder.js';
+import { mountsBelow } from './witness.js';
 
 /** An API server as a test uses it: what people can ask of it, and where its tokens lie. */
 export interface TestServer {
@@ -31,7 +33,13 @@ const endStates: readonly JobDetail['state'][] = ['succeeded', 'failed', 'cancel
 /** Starts a server in this process, closed after the test. */
 export async function startServer(options: Partial<ApiServerOptions> = {}): Promise<TestServer> {
   const dataDir = options.dataDir ?? (await temporaryFolder());
-  const server = await startApiServer({ dataDir, port: 0, heartbeatMs: 500, ...options });
+  const log = {
+    info: () => {},
+    warn: () => {},
+    // oxlint-disable-next-line no-console -- what goes wrong in a server belongs beside the test that failed
+    error: (message: string, fields?: object) => console.error(message, fields),
+  };
+  const server = await startApiServer({ dataDir, port: 0, heartbeatMs: 500, log, ...options });
   onTestFinished(() => server.close());
   return testServer(server.url, dataDir);
 }
@@ -93,10 +101,13 @@ export interface WorkerOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A folder that job users can walk through. */
+/** A folder for the state of an agent, which job users can walk through. What a killed agent left mounted goes too. */
 export async function stateFolder(): Promise<string> {
   const folder = await temporaryFolder('ritmo-state');
   await chmod(folder, 0o711);
+  onTestFinished(async () => {
+    for (const point of (await mountsBelow(folder)).toReversed()) execFileSync('umount', [point]);
+  });
   return join(folder, 'agent');
 }
 
@@ -113,6 +124,12 @@ export async function startWorker(
     ],
     options.env === undefined ? {} : { env: options.env },
   );
+  onTestFinished(async () => {
+    // The first drains, the second cancels what still runs.
+    program.kill('SIGTERM');
+    program.kill('SIGTERM');
+    await program.ended;
+  });
   return { ...program, stateDir };
 }
 

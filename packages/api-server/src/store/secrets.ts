@@ -28,12 +28,12 @@ export class SecretStore {
 
   /** Values of those names that were handed in. */
   get(jobId: string, names: ReadonlySet<string>): Record<string, string> {
-    const rows = this.#db.all<{ name: string; sealed: Uint8Array }>(
+    const rows = this.#db.all<{ name: string; sealed: ArrayBuffer }>(
       'SELECT name, sealed FROM secrets WHERE job_id = ?',
       jobId,
     );
     const wanted = rows.filter((row) => names.has(row.name));
-    return Object.fromEntries(wanted.map((row) => [row.name, this.#open(jobId, row.name, row.sealed)]));
+    return Object.fromEntries(wanted.map((row) => [row.name, this.#open(jobId, row.name, Buffer.from(row.sealed))]));
   }
 
   erase(jobId: string): void {
