@@ -1,0 +1,26 @@
+import { describe, expect, test } from 'vitest';
+import { exitCodeOfSignal, onStopSignals } from '../src/signals.js';
+
+describe('stop signals', () => {
+  test('take one step each, and the last ends the program at once', () => {
+    const events: unknown[] = [];
+    using _signals = onStopSignals([(signal) => events.push(['drain', signal]), () => events.push('cancel')], (code) =>
+      events.push(code),
+    );
+    process.emit('SIGTERM', 'SIGTERM');
+    process.emit('SIGINT', 'SIGINT');
+    process.emit('SIGINT', 'SIGINT');
+    process.emit('SIGTERM', 'SIGTERM');
+    expect(events).toEqual([['drain', 'SIGTERM'], 'cancel', 130, 143]);
+  });
+
+  test('are left alone afterwards', () => {
+    const before = process.listenerCount('SIGTERM');
+    onStopSignals([])[Symbol.dispose]();
+    expect(process.listenerCount('SIGTERM')).toBe(before);
+  });
+
+  test('have the exit codes of a shell', () => {
+    expect((['SIGHUP', 'SIGINT', 'SIGTERM'] as const).map(exitCodeOfSignal)).toEqual([129, 130, 143]);
+  });
+});
