@@ -32,7 +32,7 @@ export function parseAddress(text: string, insecure = false): ServerAddress {
 }
 
 /** Whether a host name or a literal address, as a URL spells it, is this machine. */
-export function isLoopback(hostname: string): boolean {
+function isLoopback(hostname: string): boolean {
   const host = hostname.toLowerCase();
   if (host === 'localhost' || host.endsWith('.localhost')) return true;
   return /^127(\.\d{1,3}){3}$/.test(host) || host === '[::1]' || host === '::1';

@@ -17,7 +17,7 @@ export async function withDeadline<T>(
   }
 }
 
-export class DeadlinePassed extends Error {
+class DeadlinePassed extends Error {
   constructor(ms: number) {
     super(`no whole answer within ${Math.round(ms / 1000)} s`);
   }

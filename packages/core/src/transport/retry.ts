@@ -3,8 +3,8 @@ import type { Outage } from './outage.js';
 import type { Attempt, Settled } from './server-answer.js';
 
 /** Bounds of the wait between two tries, in milliseconds. */
-export const minWaitMs = 250;
-export const maxWaitMs = 30_000;
+const minWaitMs = 250;
+const maxWaitMs = 30_000;
 /** A peer that asks for more patience than this is asked again all the same. */
 const maxRetryAfterMs = 10 * 60_000;
 

@@ -11,7 +11,7 @@ export type Settled<T> =
 /** What one try came to. */
 export type Attempt<T> = Settled<T> | Retry;
 
-export interface Retry {
+interface Retry {
   readonly kind: 'retry';
   /** For the log of the agent. */
   readonly why: string;

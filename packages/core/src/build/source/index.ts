@@ -1,1 +1,1 @@
-export { type CheckoutContext, type CheckoutPolicy, checkout } from './checkout.js';
+export { type CheckoutContext, checkout } from './checkout.js';
