@@ -1,9 +1,4 @@
-import {
-  type CreateDocumentOptions,
-  type ZodOpenApiOperationObject,
-  type ZodOpenApiPathsObject,
-  createDocument,
-} from 'zod-openapi';
+import { type CreateDocumentOptions, createDocument, type ZodOpenApiOperationObject } from 'zod-openapi';
 import * as protocol from '../src/index.js';
 import { type Answer, type Route, routes } from '../src/routes.js';
 
@@ -46,7 +41,7 @@ export function openApiDocument(): string {
         description: 'The contract between worker agents, people, tools and an API server.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      paths: paths as ZodOpenApiPathsObject,
+      paths,
       components: {
         schemas,
         securitySchemes: Object.fromEntries(

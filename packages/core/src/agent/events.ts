@@ -54,10 +54,10 @@ export class SafeEmitter {
   }
 
   on<Name extends keyof AgentEvents>(name: Name, listener: (...event: AgentEvents[Name]) => void): void {
-    this.#emitter.on(name, listener as never);
+    this.#emitter.on(name, listener);
   }
 
   off<Name extends keyof AgentEvents>(name: Name, listener: (...event: AgentEvents[Name]) => void): void {
-    this.#emitter.off(name, listener as never);
+    this.#emitter.off(name, listener);
   }
 }

@@ -197,7 +197,7 @@ describe('the worker at the server', () => {
     });
     const jobs = [1, 2, 3].map((number) => server.submit({ name: `job ${number}`, steps: [{ run: 'print 1' }] }));
     await server.when(() => jobs.filter(({ accepted }) => accepted).length === 2);
-    expect(executor.requests.map(({ slot }) => slot).toSorted()).toEqual([0, 1]);
+    expect(executor.requests.map(({ slot }) => slot).toSorted((a, b) => a - b)).toEqual([0, 1]);
     open();
     await Promise.all(jobs.map(({ finished }) => finished));
     expect(executor.requests).toHaveLength(3);

@@ -140,6 +140,8 @@ async function runScript(self: ScriptedExecutor, step: StepSpec, scope: StepScop
     const argument = rest.join(' ');
     if (scope.signal.aborted) return cancelled(scope, false);
     switch (verb) {
+      case undefined:
+        break;
       case 'print':
         await scope.output.write('stdout', Buffer.from(`${argument}\n`));
         break;

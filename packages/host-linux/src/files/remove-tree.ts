@@ -73,13 +73,13 @@ class Removal {
     // Renaming also shows a place where something is mounted: that is never emptied.
     await this.#clear(top, (name) => work.push(this.#moveUp(top, top, name)));
     for (let name = work.pop(); name !== undefined; name = work.pop()) {
-      const opened = unlessErrno(['ENOENT'], () => openUp(top, name as Buffer));
+      const opened = unlessErrno(['ENOENT'], () => openUp(top, name));
       if (opened === undefined) continue;
       {
         using folder = opened;
         await this.#clear(folder, (inner) => work.push(this.#moveUp(top, folder, inner)));
       }
-      unlessErrno(['ENOENT', 'ENOTEMPTY', 'EEXIST'], () => rmdirSync(top.at(name as Buffer)));
+      unlessErrno(['ENOENT', 'ENOTEMPTY', 'EEXIST'], () => rmdirSync(top.at(name)));
     }
   }
 

@@ -26,7 +26,7 @@ export function listMounts(): Mount[] {
 export function mountsBelow(folder: string): Mount[] {
   return listMounts()
     .filter(({ path }) => path === folder || path.startsWith(`${folder}/`))
-    .reverse();
+    .toReversed();
 }
 
 /** Blanks, tabs, newlines and backslashes are written as three octal digits. */

@@ -39,7 +39,7 @@ async function collect(over: Partial<CollectRequest> = {}, signal = new AbortCon
   return entries;
 }
 
-const paths = async (over: Partial<CollectRequest> = {}) => (await collect(over)).map((entry) => entry.path).sort();
+const paths = async (over: Partial<CollectRequest> = {}) => (await collect(over)).map((entry) => entry.path).toSorted();
 
 async function textOf(bytes: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
@@ -101,7 +101,7 @@ describe('names', () => {
     writeFileSync(raw, 'x');
     files('line\nbreak.txt', 'dir\nwith/deep.txt');
     const entries = await collect({ include: ['**/*.txt'] });
-    expect(entries.map((entry) => entry.path).sort()).toEqual([
+    expect(entries.map((entry) => entry.path).toSorted()).toEqual([
       'bad-\ufffd.txt',
       'dir\nwith/deep.txt',
       'line\nbreak.txt',
