@@ -33,7 +33,7 @@ const alphabets = [
 function fuzzOnce(random: () => number): { bytes: number; masks: number } {
   const upTo = (limit: number): number => Math.floor(random() * limit);
   const pick = <T>(values: readonly T[]): T => values[upTo(values.length)] as T;
-  const letters = [...pick(alphabets)];
+  const letters = Array.from(pick(alphabets));
   const word = (longest: number): string => Array.from({ length: 4 + upTo(longest) }, () => pick(letters)).join('');
 
   const set = new MaskSet();

@@ -1,15 +1,17 @@
 import type { Hash } from 'node:crypto';
-import { close, read, write } from 'node:fs';
+import { close, ftruncate, read, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { RitmoError } from '../errors.js';
+import type { Line } from './records.js';
 
 const closeFile = promisify(close);
 const readFile = promisify(read);
+const truncateFile = promisify(ftruncate);
 const writeFile = promisify(write);
 
-const blockSize = 256 * 1024;
+const blockSize = 512 * 1024;
 /** Above this much unwritten, callers are asked to wait; below the other they go on. */
-const fullAt = 4 * 1024 * 1024;
+const fullAt = 2 * 1024 * 1024;
 const roomAt = 1024 * 1024;
 const spareBlocks = 4;
 
@@ -22,8 +24,7 @@ interface Block {
 
 /**
  * Appends to a file in order, without waiting: what comes while a write is under way goes with the next one. After a
- * write has failed nothing more is written, and `failure` says why. Lines are given as latin1 strings, one character
- * a byte.
+ * write has failed nothing more is written, and `failure` says why. A line is never seen in part by those who read.
  */
 export class AppendFile {
   readonly #fd: number;
@@ -31,6 +32,10 @@ export class AppendFile {
   readonly #queue: Block[] = [];
   readonly #spare: Buffer[] = [];
   readonly #waiters = new Set<() => void>();
+  /** A block that holds nothing yet but what is staged. */
+  #fresh: Block | undefined;
+  #staged: Block | undefined;
+  #stagedEnd = 0;
   #length: number;
   #written: number;
   #writing: Promise<void> | undefined;
@@ -60,11 +65,31 @@ export class AppendFile {
     return this.#failure;
   }
 
-  append(line: string): void {
-    if (this.#failure !== undefined) return;
-    const block = this.#blockFor(line.length);
-    block.used += block.bytes.write(line, block.used, 'latin1');
-    this.#length += line.length;
+  append(line: Line): void {
+    this.stage(line);
+    this.commit();
+  }
+
+  /** Prepares a line as the next one and answers its bytes, which stay valid until something else is staged. */
+  stage(line: Line): Buffer {
+    const last = this.#fresh ?? this.#queue.at(-1);
+    const end = last === undefined ? -1 : line.write(last.bytes, last.used);
+    if (last !== undefined && end >= 0) return this.#stageAt(last, end);
+    this.#fresh = this.#newBlock(line.room);
+    return this.#stageAt(this.#fresh, line.write(this.#fresh.bytes, 0));
+  }
+
+  /** Appends the line that was staged. */
+  commit(): void {
+    const block = this.#staged;
+    if (block === undefined || this.#failure !== undefined) return;
+    this.#staged = undefined;
+    if (block === this.#fresh) {
+      this.#queue.push(block);
+      this.#fresh = undefined;
+    }
+    this.#length += this.#stagedEnd - block.used;
+    block.used = this.#stagedEnd;
     this.#writing ??= this.#drain();
   }
 
@@ -124,14 +149,15 @@ export class AppendFile {
     return this.#closed;
   }
 
-  #blockFor(size: number): Block {
-    const last = this.#queue.at(-1);
-    if (last !== undefined && last.bytes.length - last.used >= size) return last;
-    const bytes =
-      size > blockSize ? Buffer.allocUnsafeSlow(size) : (this.#spare.pop() ?? Buffer.allocUnsafeSlow(blockSize));
-    const block = { bytes, used: 0, written: 0 };
-    this.#queue.push(block);
-    return block;
+  #stageAt(block: Block, end: number): Buffer {
+    this.#staged = block;
+    this.#stagedEnd = end;
+    return block.bytes.subarray(block.used, end);
+  }
+
+  #newBlock(room: number): Block {
+    if (room > blockSize) return { bytes: Buffer.allocUnsafeSlow(room), used: 0, written: 0 };
+    return { bytes: this.#spare.pop() ?? Buffer.allocUnsafeSlow(blockSize), used: 0, written: 0 };
   }
 
   async #untilRoom(): Promise<void> {
@@ -154,19 +180,23 @@ export class AppendFile {
     } catch (error) {
       this.#failure = writeFailure(error);
       this.#queue.length = 0;
+      // A line that was written in part goes, as far as the disk still lets it; a reader sees no more than `written`.
+      await truncateFile(this.#fd, this.#written).catch(() => undefined);
     }
     this.#writing = undefined;
     if (this.#failure !== undefined) this.wake();
   }
 
   async #write(block: Block, until: number): Promise<void> {
+    const begin = block.written;
     while (block.written < until) {
       const from = block.written;
-      const { bytesWritten } = await writeFile(this.#fd, block.bytes, from, until - from, this.#written);
-      this.#hash?.update(block.bytes.subarray(from, from + bytesWritten));
+      const position = this.#written + from - begin;
+      const { bytesWritten } = await writeFile(this.#fd, block.bytes, from, until - from, position);
       block.written += bytesWritten;
-      this.#written += bytesWritten;
     }
+    this.#hash?.update(block.bytes.subarray(begin, until));
+    this.#written += until - begin;
   }
 
   #release(block: Block): void {
@@ -175,7 +205,8 @@ export class AppendFile {
   }
 }
 
-function writeFailure(error: unknown): RitmoError {
+/** Why something of a log could not be written: RITMO_DISK_FULL or RITMO_STATE_UNREADABLE. */
+export function writeFailure(error: unknown): RitmoError {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new RitmoError('RITMO_DISK_FULL', 'The log cannot be written: the disk is full.', { cause: error });

@@ -1,4 +1,5 @@
 import type { LogNoteLevel, LogRecord } from '@ritmo/protocol';
+import { escapeJson, longestEscape } from './json-escape.js';
 
 /** What ended a step, as the log says it. */
 export interface StepEnd {
@@ -10,22 +11,50 @@ export interface StepEnd {
   readonly limit?: string;
 }
 
-/** A record as a line of the log, in latin1: one character for each byte of its UTF-8. */
-export function recordLine(record: LogRecord): string {
-  return Buffer.from(`${JSON.stringify(record)}\n`, 'utf8').toString('latin1');
+/** A piece of the log that is written straight to where it is kept. */
+export interface Line {
+  /** Bytes in which it fits for certain. */
+  readonly room: number;
+  /** Writes all of it from `at` on and answers where it ended, or -1 where it may not fit. */
+  write(out: Buffer, at: number): number;
 }
 
-export function noteLine(t: number, level: LogNoteLevel, text: string): string {
+export function bytesLine(bytes: Uint8Array): Line {
+  return {
+    room: bytes.length,
+    write(out, at) {
+      if (out.length - at < bytes.length) return -1;
+      out.set(bytes, at);
+      return at + bytes.length;
+    },
+  };
+}
+
+export function recordLine(record: LogRecord): Line {
+  return bytesLine(Buffer.from(`${JSON.stringify(record)}\n`, 'utf8'));
+}
+
+export function noteLine(t: number, level: LogNoteLevel, text: string): Line {
   return recordLine({ t, k: 'note', level, m: text });
 }
 
-/**
- * An `out` record with the text of bytes that are valid UTF-8. As JSON escapes nothing above 0x7f, the bytes can
- * stay what they are: they are read as latin1 and written as latin1, and never decoded.
- */
-export function outputLine(t: number, step: number, fd: 1 | 2, text: Buffer): string {
-  return `{"t":${t},"k":"out","s":${step},"fd":${fd},"m":${JSON.stringify(text.toString('latin1'))}}\n`;
+/** An `out` record with the text of bytes that are valid UTF-8. */
+export function outputLine(t: number, step: number, fd: 1 | 2, text: Uint8Array): Line {
+  const head = `{"t":${t},"k":"out","s":${step},"fd":${fd},"m":"`;
+  return {
+    room: head.length + (text.length + 4) * longestEscape + lineEnd.length,
+    write(out, at) {
+      if (out.length - at < head.length + text.length + lineEnd.length) return -1;
+      const begin = at + out.write(head, at, 'latin1');
+      const end = escapeJson(text, out, begin, out.length - lineEnd.length);
+      if (end < 0) return -1;
+      out.set(lineEnd, end);
+      return end + lineEnd.length;
+    },
+  };
 }
+
+const lineEnd = Buffer.from('"}\n');
 
 /** A size for people: "12.3 MiB". */
 export function sizeText(bytes: number): string {

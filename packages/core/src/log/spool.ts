@@ -4,8 +4,8 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import type { LogHeader } from '@ritmo/protocol';
 import { z } from 'zod';
 import { RitmoError } from '../errors.js';
-import { AppendFile } from './append-file.js';
-import { noteLine, recordLine, sizeText } from './records.js';
+import { AppendFile, writeFailure } from './append-file.js';
+import { bytesLine, type Line, noteLine, recordLine, sizeText } from './records.js';
 import { repairLog } from './spool-repair.js';
 import { removeRing, TailRing } from './tail-ring.js';
 
@@ -124,20 +124,25 @@ export class Spool implements LogSource {
   }
 
   /** Appends a step, end or note record, whatever the size of the log. */
-  append(t: number, line: string): void {
+  append(t: number, line: Line): void {
     this.#refuseAfterEnd();
     this.#lastT = Math.max(this.#lastT, t);
     this.#put(line);
   }
 
   /** Appends an output record, or drops it where the log is full. */
-  appendOutput(t: number, line: string): void {
+  appendOutput(t: number, line: Line): void {
     this.#refuseAfterEnd();
     this.#lastT = Math.max(this.#lastT, t);
-    if (this.#ring === undefined && this.#file.length + line.length > this.#maxBytes)
+    const bytes = this.#file.stage(line);
+    if (this.#ring === undefined && this.#file.length + bytes.length > this.#maxBytes) {
       this.#ring = TailRing.create(this.path);
-    if (this.#ring === undefined) this.#put(line);
-    else this.#ring.append(line);
+    }
+    if (this.#ring !== undefined) this.#ring.append(bytes);
+    else {
+      this.#file.commit();
+      this.#onAppend?.(Buffer.from(bytes));
+    }
   }
 
   /** A promise while too much waits to be written, to be awaited before more is appended; rejects when the disk refuses it. */
@@ -161,9 +166,10 @@ export class Spool implements LogSource {
   padTo(next: number): void {
     const missing = next - this.#file.length;
     if (missing <= 0 || this.ended) return;
-    for (let left = missing; left > 0; left -= 65_536) this.#put(' '.repeat(Math.min(left, 65_536)));
+    for (let left = missing; left > 0; left -= 65_536) this.#put(bytesLine(Buffer.alloc(Math.min(left, 65_536), ' ')));
     const text = `The machine lost ${sizeText(missing)} of this log that had been sent already.`;
-    this.#put(`\n${noteLine(this.#lastT, 'warn', text)}`);
+    this.#put(bytesLine(Buffer.from('\n')));
+    this.#put(noteLine(this.#lastT, 'warn', text));
   }
 
   /** Ends the log: the kept tail after a note where output was dropped. Resolves when all is in the file. Safe twice. */
@@ -183,14 +189,27 @@ export class Spool implements LogSource {
   async #close(): Promise<SpoolEnd> {
     const ring = this.#ring;
     this.#ring = undefined;
-    if (ring !== undefined) await this.#appendTail(ring);
+    const tailFailure = ring === undefined ? undefined : await this.#tryTail(ring);
     await this.#file.settled();
-    if (ring !== undefined) await removeRing(this.path);
     this.#ended = true;
     this.#file.wake();
-    const { failure, written } = this.#file;
+    const { written } = this.#file;
+    const failure = this.#file.failure ?? tailFailure;
     const end = { length: written, sha256: this.#hash.copy().digest('hex'), truncatedBytes: this.#lost };
     return failure === undefined ? end : { ...end, failure };
+  }
+
+  /** Answers why the kept tail could not be appended. */
+  async #tryTail(ring: TailRing): Promise<RitmoError | undefined> {
+    this.#lost = ring.dropped;
+    try {
+      await this.#appendTail(ring);
+      await this.#file.settled();
+      if (this.#file.failure === undefined) await removeRing(this.path);
+      return undefined;
+    } catch (error) {
+      return error instanceof RitmoError ? error : writeFailure(error);
+    }
   }
 
   async #appendTail(ring: TailRing): Promise<void> {
@@ -200,7 +219,7 @@ export class Spool implements LogSource {
     this.#put(noteLine(this.#lastT, 'warn', this.#gapText(tail.length)));
     for (let at = 0; at < tail.length; at += 65_536) {
       await this.#file.room();
-      this.#put(tail.toString('latin1', at, Math.min(tail.length, at + 65_536)));
+      this.#put(bytesLine(tail.subarray(at, at + 65_536)));
     }
   }
 
@@ -211,9 +230,10 @@ export class Spool implements LogSource {
       : `${sizeText(this.#lost)} of output are missing here: ${limit}. The last ${sizeText(kept)} follow.`;
   }
 
-  #put(line: string): void {
-    this.#file.append(line);
-    this.#onAppend?.(Buffer.from(line, 'latin1'));
+  #put(line: Line): void {
+    const bytes = this.#file.stage(line);
+    this.#file.commit();
+    this.#onAppend?.(Buffer.from(bytes));
   }
 
   #refuseAfterEnd(): void {

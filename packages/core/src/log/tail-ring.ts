@@ -2,6 +2,7 @@ import { openSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { AppendFile } from './append-file.js';
+import { bytesLine } from './records.js';
 
 /** How much of what was dropped is kept, at least and as far as there is so much. */
 export const keptTail = 1024 * 1024;
@@ -43,10 +44,10 @@ export class TailRing {
     return this.#dropped;
   }
 
-  append(line: string): void {
+  append(bytes: Uint8Array): void {
     if (this.#file !== undefined && this.#file.length >= keptTail) this.#turn();
-    this.#file?.append(line);
-    this.#dropped += line.length;
+    this.#file?.append(bytesLine(bytes));
+    this.#dropped += bytes.length;
   }
 
   /** A promise while too much waits to be written. */
@@ -89,9 +90,8 @@ export async function removeRing(base: string): Promise<void> {
 function openSegment(base: string, number: number, dropped: number): AppendFile | undefined {
   try {
     const fd = openSync(segmentPath(base, number), 'wx+', 0o600);
-    const header = `{"before":${dropped}}\n`;
     const file = new AppendFile(fd, 0);
-    file.append(header);
+    file.append(bytesLine(Buffer.from(`{"before":${dropped}}\n`)));
     return file;
   } catch {
     return undefined;

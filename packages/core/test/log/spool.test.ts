@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { appendFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { outputLine } from '../../src/log/records.js';
+import { bytesLine, type Line, outputLine } from '../../src/log/records.js';
 import { Spool } from '../../src/log/spool.js';
 import { folder, header, outputText, records } from './support.js';
 
-const line = (i: number, text = `line ${i}\n`): string => outputLine(i, 0, 1, Buffer.from(text));
+const line = (i: number, text = `line ${i}\n`): Line => outputLine(i, 0, 1, Buffer.from(text));
+/** Bytes of a line in the file. */
+const sizeOf = (made: Line): number => made.write(Buffer.alloc(made.room), 0);
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe('a spool', () => {
@@ -126,7 +128,7 @@ describe('a spool that is full', () => {
     const path = home.file('log');
     await using spool = await Spool.create(path, header, { maxBytes: 100_000 });
     await print(spool, 0, 5000);
-    spool.append(5000, '{"t":5000,"k":"end","s":0,"code":0}\n');
+    spool.append(5000, bytesLine(Buffer.from('{"t":5000,"k":"end","s":0,"code":0}\n')));
     const end = await spool.close();
     const bytes = await readFile(path);
     expect(end.length).toBe(bytes.length);
@@ -148,10 +150,10 @@ describe('a spool that is full', () => {
     const kept = bytes.length - bytes.indexOf('\n', bytes.indexOf('"k":"note"')) - 1;
     expect(kept).toBeLessThanOrEqual(1024 * 1024);
     expect(kept).toBeGreaterThan(1024 * 1024 - 2000);
-    const all = Array.from({ length: 5000 }, (_, i) => line(i, `${i}${'.'.repeat(1000)}\n`).length).reduce(
+    const all = Array.from({ length: 5000 }, (_, i) => sizeOf(line(i, `${i}${'.'.repeat(1000)}\n`))).reduce(
       (a, b) => a + b,
     );
-    const shown = seen.map((i) => line(i, `${i}${'.'.repeat(1000)}\n`).length).reduce((a, b) => a + b);
+    const shown = seen.map((i) => sizeOf(line(i, `${i}${'.'.repeat(1000)}\n`))).reduce((a, b) => a + b);
     expect(end.truncatedBytes).toBe(all - shown);
     expect(await readdir(home.path)).not.toContainEqual(expect.stringContaining('.tail-'));
     await Spool.remove(path);
@@ -160,7 +162,7 @@ describe('a spool that is full', () => {
 
   it('says nothing of a cap that was not reached', async () => {
     await using home = await folder();
-    const size = line(1).length;
+    const size = sizeOf(line(1));
     await using spool = await Spool.create(home.file('log'), header, { maxBytes: 200 + size });
     while (spool.length + size <= 200 + size) spool.appendOutput(1, line(1));
     expect((await spool.close()).truncatedBytes).toBe(0);
@@ -183,10 +185,10 @@ describe('a spool that is full', () => {
     const seen = numbers(await readFile(path));
     expect(seen.at(-1)).toBe(3099);
     expect(seen.slice(-900)).toEqual(Array.from({ length: 900 }, (_, i) => 2200 + i));
-    const all = Array.from({ length: 3100 }, (_, i) => line(i, `${i}${'.'.repeat(1000)}\n`).length).reduce(
+    const all = Array.from({ length: 3100 }, (_, i) => sizeOf(line(i, `${i}${'.'.repeat(1000)}\n`))).reduce(
       (a, b) => a + b,
     );
-    const shown = seen.map((i) => line(i, `${i}${'.'.repeat(1000)}\n`).length).reduce((a, b) => a + b);
+    const shown = seen.map((i) => sizeOf(line(i, `${i}${'.'.repeat(1000)}\n`))).reduce((a, b) => a + b);
     expect(end.truncatedBytes).toBe(all - shown);
   });
 
