@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runAgent, startAgent } from '../support/agent.js';
@@ -11,6 +11,8 @@ import { mountsBelow, namesIn, processesWithMarker } from '../support/witness.js
 /** A git repository with one commit, as a person has it. */
 async function repository(files: Readonly<Record<string, string>>): Promise<string> {
   const folder = await temporaryFolder('ritmo-repo');
+  // The user of a job reads it.
+  await chmod(folder, 0o755);
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
   const git = (...args: string[]) =>
     execFileSync('git', ['-C', folder, '-c', 'user.name=a', '-c', 'user.email=a@example.org', ...args], {

@@ -1,7 +1,8 @@
+import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startAgent } from '../support/agent.js';
-import { readyWorker, startServer, startWorker, testServer, type TestServer } from '../support/cluster.js';
+import { readyWorker, startServer, startWorker, stateFolder, testServer, type TestServer } from '../support/cluster.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
 import type { Program } from '../support/program.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -135,10 +136,11 @@ describe('a name that is taken over by its own installation', () => {
   it('supersedes the old agent, which ends and does not come back', async () => {
     const server = await startServer({ heartbeatMs: 200 });
     const worker = await readyWorker(server, { flags: ['--name', 'one'] });
-    const { cp } = await import('node:fs/promises');
-    const copy = await temporaryFolder('ritmo-copy');
-    await cp(worker.stateDir, join(copy, 'agent'), { recursive: true });
-    const next = await startWorker(server, { stateDir: join(copy, 'agent'), flags: ['--name', 'one'] });
+    const stateDir = await stateFolder();
+    await mkdir(stateDir);
+    for (const file of ['owner-id', 'resume-keys.json'])
+      await copyFile(join(worker.stateDir, file), join(stateDir, file));
+    const next = await startWorker(server, { stateDir, flags: ['--name', 'one'] });
     await next.stderr.waitFor(/takes jobs/);
     expect((await worker.ended).exitCode).not.toBe(0);
     expect(worker.stderr.text).toContain('RITMO_SUPERSEDED');
