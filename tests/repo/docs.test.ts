@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatProblems, parseJobFile } from '@ritmo/protocol';
+import { epochHeader, formatProblems, logNextHeader, parseJobFile, protocolHeader } from '@ritmo/protocol';
 import { describe, expect, it } from 'vitest';
 import { commandLineReference } from '../../scripts/lib/command-line-reference.js';
 import { errorReference } from '../../scripts/lib/error-reference.js';
@@ -39,6 +39,11 @@ describe('docs/reference/worker-api.md', () => {
 
   it('explains every call of the OpenAPI document', () => {
     expect(calls.filter((call) => !named.includes(call))).toEqual([]);
+  });
+
+  it('names the headers of the wire', () => {
+    const page = reference('worker-api.md');
+    expect([epochHeader, logNextHeader, protocolHeader].filter((name) => !page.includes(name))).toEqual([]);
   });
 
   it('explains no call that there is not', () => {

@@ -2,8 +2,6 @@ import { z } from 'zod';
 import { epoch, jobId } from '../names.js';
 import { epochHeader, logNextHeader, protocolHeader } from '../wire/common.js';
 
-export { logNextHeader };
-
 /** Header of log answers to people: the attempt whose log it is. */
 export const attemptHeader = 'Ritmo-Attempt';
 /** Header that makes a repeated submit harmless. */
