@@ -66,13 +66,12 @@ export async function checkout(source: JobSource, context: CheckoutContext): Pro
     readOnlyPaths: local?.readPaths ?? [],
   });
   const wide = readings.some((reading) => reading.kind === 'commit' && reading.hash.length === 64);
-  await git.run('init', ['--quiet', '--template=', ...(wide ? ['--object-format=sha256'] : [])]);
-  await git.run('remote', ['add', '--', 'origin', url]);
+  await git.init(url, wide ? ['--object-format=sha256'] : []);
   note('info', `Fetching ${url}${source.ref === undefined ? '' : `, ${source.ref}`}.`);
   const target = await fetch(git, readings, source, note);
-  await git.run('checkout', ['--force', '--detach', target]);
+  const commit = await git.checkout(target);
   if (source.submodules) await fetchSubmodules(git, source);
-  return { commit: await git.commit('HEAD') };
+  return { commit };
 }
 
 function checkNetwork(address: SourceAddress, network: Network | undefined): void {

@@ -11,16 +11,18 @@ const progressMs = 5000;
  * is kept, since git tells what went wrong in words only.
  */
 export class GitOutput implements OutputWriter {
-  readonly #show: OutputWriter | undefined;
+  readonly #show: OutputWriter;
+  readonly #streams: readonly string[];
   readonly #now: () => number;
   readonly #decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
   readonly #rest = { stdout: '', stderr: '' };
   readonly #kept = { stdout: '', stderr: '' };
   #shown: number;
 
-  /** `show` gets what a person should see; nothing where absent. `now` counts milliseconds. */
-  constructor(show: OutputWriter | undefined, now: () => number) {
+  /** `show` gets what a person should see of these streams. `now` counts milliseconds. */
+  constructor(show: OutputWriter, streams: readonly string[], now: () => number) {
     this.#show = show;
+    this.#streams = streams;
     this.#now = now;
     this.#shown = now();
   }
@@ -48,8 +50,8 @@ export class GitOutput implements OutputWriter {
     if (progress && this.#now() - this.#shown < progressMs) return;
     if (!progress) this.#kept[stream] = `${this.#kept[stream]}${line}\n`.slice(-keptChars);
     // Its failures are told in the error, and a ref that is no branch may still be a tag.
-    if (line.trim() === '' || line.startsWith('fatal: ')) return;
+    if (!this.#streams.includes(stream) || line.trim() === '' || line.startsWith('fatal: ')) return;
     this.#shown = this.#now();
-    await this.#show?.write(stream, Buffer.from(`${line.slice(0, maxLine).trimEnd()}\n`));
+    await this.#show.write(stream, Buffer.from(`${line.slice(0, maxLine).trimEnd()}\n`));
   }
 }

@@ -21,15 +21,29 @@ export interface GitSetupRequest {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Starts git with the configuration in the tool's folder, whose place only the tool itself learns. */
-export const startGit = `GIT_CONFIG_GLOBAL="$RITMO_TOOL_DIR/gitconfig"
+/** Finds the configuration in the tool's folder, whose place only the tool itself learns. */
+const configure = `GIT_CONFIG_GLOBAL="$RITMO_TOOL_DIR/gitconfig"
 export GIT_CONFIG_GLOBAL
 if [ -f "$RITMO_TOOL_DIR/ca.pem" ]; then
   GIT_SSL_CAINFO="$RITMO_TOOL_DIR/ca.pem"
   export GIT_SSL_CAINFO
 fi
-exec git "$@"
 `;
+
+/** What a call of git runs; its arguments follow. Several commands in one call spare the start of a sandbox. */
+export const scripts = {
+  /** Any one command. */
+  git: `${configure}exec git "$@"\n`,
+  /** The URL, then options of init. */
+  init: `${configure}url=$1; shift
+git init --quiet --template= "$@" || exit
+exec git remote add -- origin "$url"
+`,
+  /** What to check out; prints the hash of the commit. */
+  checkout: `${configure}git checkout --force --detach "$1" || exit
+exec git rev-parse --verify 'HEAD^{commit}'
+`,
+} as const;
 
 const startSsh = `set -- -F /dev/null -o BatchMode=yes -o ConnectTimeout=30 -o IdentitiesOnly=yes "$@"
 if [ -f "$RITMO_TOOL_DIR/ssh-key" ]; then set -- -i "$RITMO_TOOL_DIR/ssh-key" "$@"; fi

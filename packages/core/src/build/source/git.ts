@@ -3,7 +3,7 @@ import type { Clock } from '../../executor/host.js';
 import type { StepScope, WorkspaceVolume } from '../../executor/sandbox.js';
 import { gitError } from './git-error.js';
 import { GitOutput } from './git-output.js';
-import { type GitSetup, startGit } from './git-setup.js';
+import { type GitSetup, scripts } from './git-setup.js';
 
 export interface GitOptions {
   readonly volume: WorkspaceVolume;
@@ -17,8 +17,10 @@ export interface GitRun {
   readonly env?: Readonly<Record<string, string>>;
   /** Tries again after a failure of the network. */
   readonly repeat?: boolean;
-  /** Keeps its output out of the log. */
-  readonly quiet?: boolean;
+  /** Keeps its output out of the log, or its stdout alone. */
+  readonly hide?: 'all' | 'stdout';
+  /** Runs this instead of the command alone. */
+  readonly script?: keyof typeof scripts;
 }
 
 /** Waits before a repeat, in milliseconds. */
@@ -59,13 +61,19 @@ export class Git {
   /** The full hash of a commit that begins so; nothing where there is none, or more than one. */
   async find(hash: string): Promise<string | undefined> {
     const { stdout, error } = await this.#try('rev-parse', ['--verify', '--quiet', `${hash}^{commit}`], {
-      quiet: true,
+      hide: 'all',
     });
     return error === undefined ? checkedHash(stdout) : undefined;
   }
 
-  async commit(revision: 'HEAD'): Promise<string> {
-    return checkedHash(await this.run('rev-parse', ['--verify', `${revision}^{commit}`], { quiet: true }));
+  /** Makes an empty repository with its remote. */
+  async init(url: string, options: readonly string[]): Promise<void> {
+    await this.run('init', [url, ...options], { script: 'init' });
+  }
+
+  /** Checks out a revision; answers the full hash of the commit. */
+  async checkout(revision: string): Promise<string> {
+    return checkedHash(await this.run('checkout', [revision], { script: 'checkout', hide: 'stdout' }));
   }
 
   async #try(
@@ -74,10 +82,12 @@ export class Git {
     how: GitRun,
   ): Promise<{ stdout: string; error: RitmoError | undefined }> {
     const { volume, scope, setup, clock, readOnlyPaths } = this.#options;
-    const output = new GitOutput(how.quiet === true ? undefined : scope.output, () => clock.monotonic());
+    const { script = 'git', hide } = how;
+    const shown = hide === undefined ? ['stdout', 'stderr'] : hide === 'stdout' ? ['stderr'] : [];
+    const output = new GitOutput(scope.output, shown, () => clock.monotonic());
     const exit = await volume.runTool(
       {
-        argv: ['sh', '-c', startGit, 'git', command, ...args],
+        argv: ['sh', '-c', scripts[script], 'git', ...(script === 'git' ? [command] : []), ...args],
         env: { ...setup.env, ...how.env },
         files: setup.files,
         ...(readOnlyPaths.length === 0 ? {} : { readOnlyPaths }),

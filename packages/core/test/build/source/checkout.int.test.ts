@@ -269,6 +269,15 @@ describe('a repository on this host', () => {
     expect(volume.tools[0]?.env['GIT_ALLOW_PROTOCOL']).toBe('file');
   });
 
+  it('may count its commits in sha256', async () => {
+    const modern = join(volume.root, 'modern');
+    await git(volume.root, 'init', '--quiet', '--object-format=sha256', modern);
+    await git(modern, 'commit', '--quiet', '--allow-empty', '-m', 'one');
+    const ref = await git(modern, 'rev-parse', 'HEAD');
+    expect(ref).toHaveLength(64);
+    await expect(get({ git: modern, ref }, { local: true })).resolves.toEqual({ commit: ref });
+  });
+
   it('may be a worktree, or belong to somebody else', async () => {
     const tree = join(volume.root, 'tree');
     await git(join(repositories.root, 'work'), 'worktree', 'add', '--quiet', '--detach', tree, 'v1');

@@ -5,12 +5,18 @@ function output() {
   let time = 0;
   let shown = '';
   const show = { write: (_stream: string, bytes: Uint8Array) => void (shown += Buffer.from(bytes).toString()) };
-  return { git: new GitOutput(show, () => time), shown: () => shown, wait: (ms: number) => void (time += ms) };
+  return {
+    git: new GitOutput(show, ['stderr'], () => time),
+    shown: () => shown,
+    wait: (ms: number) => void (time += ms),
+  };
 }
 
 describe('what git says', () => {
   it('goes on in whole lines, wherever it was cut', async () => {
     const { git, shown } = output();
+    await git.write('stdout', Buffer.from('not asked for\n'));
+    expect(git.stdout).toBe('not asked for\n');
     for (const byte of Buffer.from('From https://x\n * branch ä\n')) await git.write('stderr', Buffer.of(byte));
     expect(shown()).toBe('From https://x\n * branch ä\n');
   });
