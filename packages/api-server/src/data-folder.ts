@@ -6,6 +6,7 @@ import { newToken } from './store/tokens.js';
 
 /** Where everything of one server lies. */
 export interface DataFolder {
+  readonly lock: string;
   readonly database: string;
   readonly secretKey: string;
   readonly userToken: string;
@@ -17,6 +18,7 @@ export interface DataFolder {
 /** Makes the folder, for its owner alone; throws RITMO_STATE_UNREADABLE. */
 export function openDataFolder(dataDir: string): DataFolder {
   const folder: DataFolder = {
+    lock: join(dataDir, 'server.lock'),
     database: join(dataDir, 'ritmo.db'),
     secretKey: join(dataDir, 'secrets.key'),
     userToken: join(dataDir, 'user.token'),

@@ -23,6 +23,7 @@ import { ArtifactStore } from './store/artifacts.js';
 import { AttemptStore } from './store/attempts.js';
 import { Database } from './store/database.js';
 import { JobStore } from './store/jobs.js';
+import { lockFolder } from './store/lock.js';
 import { SecretStore } from './store/secrets.js';
 import { TokenStore } from './store/tokens.js';
 import { WorkerStore } from './store/workers.js';
@@ -51,9 +52,15 @@ export interface ApiServer {
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const settings = settingsOf(options);
   const folder = openDataFolder(settings.dataDir);
-  const db = new Database(folder.database);
+  const unlock = lockFolder(folder.lock, settings.dataDir);
   const closing = new AbortController();
+  let db: Database | undefined;
+  const free = () => {
+    db?.close();
+    unlock();
+  };
   try {
+    db = new Database(folder.database);
     const services = await createServices(settings, folder, db, closing.signal);
     const authenticator = new Authenticator(readTokens(folder), services.tokens);
     const http = createAdaptorServer({
@@ -71,7 +78,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       closing.abort();
       await closeHttp(http);
       await services.logs.close();
-      db.close();
+      free();
       settings.log.info('api server closed', { port });
     };
     return {
@@ -81,7 +88,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       close: () => (closed ??= close()),
     };
   } catch (error) {
-    db.close();
+    free();
     throw error;
   }
 }

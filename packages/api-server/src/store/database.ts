@@ -11,35 +11,18 @@ export class Database {
   readonly #statements = new Map<string, Libsql.Statement>();
   #depth = 0;
 
-  /** Opens and locks the file. Throws RITMO_STATE_LOCKED when another server has it. */
   constructor(file: string) {
     this.#db = new Libsql(file);
     try {
-      this.#lock(file);
+      this.#db.pragma('journal_mode = WAL');
+      this.#db.pragma('synchronous = FULL');
+      this.#db.pragma('secure_delete = ON');
+      this.#db.pragma('foreign_keys = ON');
       this.#migrate();
     } catch (error) {
       this.#db.close();
       throw error;
     }
-  }
-
-  #lock(file: string): void {
-    try {
-      // The lock is the kernel's: it ends with the process, however that ends.
-      this.#db.pragma('locking_mode = EXCLUSIVE');
-      this.#db.exec('BEGIN EXCLUSIVE');
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw error;
-      throw new ApiError('RITMO_STATE_LOCKED', `Another API server uses ${file}.`, {
-        hint: 'Stop the other server, or give this one a data folder of its own.',
-        cause: error,
-      });
-    }
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma('synchronous = FULL');
-    this.#db.pragma('secure_delete = ON');
-    this.#db.pragma('foreign_keys = ON');
   }
 
   #migrate(): void {

@@ -109,7 +109,7 @@ export class Harness implements AsyncDisposable {
   ): Promise<Answer<T>> {
     const response = await this.fetch(method, path, token, options);
     const text = await response.text();
-    const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
+    const isJson = text !== '' && response.headers.get('content-type')?.startsWith('application/json') === true;
     return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as T };
   }
 
@@ -132,6 +132,14 @@ export class Harness implements AsyncDisposable {
     const answer = await this.call<Registration>('POST', '/v1/workers', this.registrationToken, { body: whole });
     if (answer.status !== 201) throw new Error(`register: ${answer.status} ${JSON.stringify(answer.body)}`);
     return new TestWorker(this, whole, answer.body);
+  }
+
+  /** Waits until so many claims wait for a job. */
+  async claimsWaiting(count: number): Promise<void> {
+    for (;;) {
+      const { body } = await this.user<string>('GET', '/metrics');
+      if (/^ritmo_claims_waiting (\d+)$/m.exec(body)?.[1] === String(count)) return;
+    }
   }
 
   /** Waits until the job is as `wanted` says. */

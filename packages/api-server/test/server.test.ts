@@ -1,0 +1,83 @@
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { startApiServer } from '../src/index.js';
+import { Harness } from './support/harness.js';
+
+test('a second server on the same data folder is refused, and the folder is free once the first closed', async () => {
+  await using api = await Harness.start();
+  await expect(startApiServer({ dataDir: api.dataDir, port: 0 })).rejects.toMatchObject({
+    code: 'RITMO_STATE_LOCKED',
+    name: 'RitmoError',
+  });
+  await api.restart();
+  expect((await api.user('GET', '/v1/jobs')).status).toBe(200);
+});
+
+test('the data folder is for its owner alone, and tokens stay the same over a restart', async () => {
+  await using api = await Harness.start();
+  const modes = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
+  expect(await modes(api.dataDir)).toBe('700');
+  for (const name of ['user.token', 'registration.token', 'secrets.key'])
+    expect(await modes(join(api.dataDir, name))).toBe('600');
+  const tokens = [api.userToken, api.registrationToken];
+  await api.restart();
+  expect([api.userToken, api.registrationToken]).toEqual(tokens);
+});
+
+test('tokens of workers and jobs, resume keys and secrets are nowhere on disk in clear', async () => {
+  await using api = await Harness.start();
+  const worker = await api.register();
+  await api.submit({ secrets: [{ name: 'TOKEN' }] }, { TOKEN: 'a-very-hidden-value' });
+  const build = await worker.claimOne();
+  const { workerToken, resumeKey } = worker.registration;
+  const files = (await readdir(api.dataDir, { recursive: true, withFileTypes: true })).filter((entry) =>
+    entry.isFile(),
+  );
+  const contents = await Promise.all(files.map((entry) => readFile(join(entry.parentPath, entry.name), 'latin1')));
+  expect(contents.length).toBeGreaterThan(3);
+  for (const hidden of [workerToken, resumeKey, build.offer.jobToken, 'a-very-hidden-value'])
+    expect(contents.some((content) => content.includes(hidden))).toBe(false);
+});
+
+test('wrong options are named, all of them', async () => {
+  const wrong = { dataDir: '', port: 70_000, leaseTtl: 5 } as unknown as Parameters<typeof startApiServer>[0];
+  const error = await startApiServer(wrong).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'RITMO_USAGE' });
+  for (const name of ['dataDir', 'port', 'leaseTtl']) expect(String(error)).toContain(name);
+});
+
+test('an address that is taken is said in a sentence, and the data folder is left free', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'ritmo-api-'));
+  const other = createServer();
+  const port = await new Promise<number>((resolve) =>
+    other.listen(0, '127.0.0.1', () => resolve((other.address() as { port: number }).port)),
+  );
+  try {
+    for (let attempt = 0; attempt < 2; attempt++)
+      await expect(startApiServer({ dataDir, port })).rejects.toMatchObject({
+        code: 'RITMO_UNAVAILABLE',
+        message: expect.stringContaining(String(port)),
+      });
+  } finally {
+    await new Promise((resolve) => other.close(resolve));
+    await rm(dataDir, { recursive: true });
+  }
+});
+
+test('a data folder that cannot be made, a broken key and a newer database are refused with a code', async () => {
+  await using api = await Harness.start();
+  await expect(startApiServer({ dataDir: join(api.dataDir, 'user.token'), port: 0 })).rejects.toMatchObject({
+    code: 'RITMO_STATE_UNREADABLE',
+  });
+  await api.server.close();
+  const key = await readFile(join(api.dataDir, 'secrets.key'));
+  await writeFile(join(api.dataDir, 'secrets.key'), 'short');
+  await expect(startApiServer({ dataDir: api.dataDir, port: 0 })).rejects.toMatchObject({
+    code: 'RITMO_STATE_UNREADABLE',
+  });
+  await writeFile(join(api.dataDir, 'secrets.key'), key);
+  await api.boot();
+});
