@@ -2,16 +2,16 @@ import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { type Executor, type ExecutorHost, RitmoError } from '@ritmo/agent-core/executor';
-import { inheritedDescriptors, type MemoryFolder, openMemoryFolder } from '@ritmo/host-linux';
+import { type MemoryFolder, openMemoryFolder, UserPool } from '@ritmo/host-linux';
 import { openInstanceFolder, removeInstanceFolder } from './instance-folder.js';
-import { isRoot, jobUser } from './job/user.js';
+import { isRoot } from './job/user.js';
 import { BareLevel } from './level/bare-level.js';
 import type { Level } from './level/level.js';
 import { SandboxLevel } from './level/sandbox-level.js';
 import { isReachable, SharedPaths } from './mounts/shared-paths.js';
 import type { Bind, ResolvedOptions } from './options.js';
 import { ProcessExecutor } from './process-executor.js';
-import { assertBareOptions, requireBubblewrap, requireSetpriv, unavailable } from './requirements.js';
+import { assertBareOptions, requireBubblewrap, requireSetpriv, requireShell, unavailable } from './requirements.js';
 import { PipePool } from './step/pipes.js';
 
 const memoryBytes = 256 * 1024 * 1024;
@@ -20,6 +20,7 @@ const memoryBytes = 256 * 1024 * 1024;
 export async function openProcessExecutor(options: ResolvedOptions, host: ExecutorHost): Promise<Executor> {
   const sandboxes = openSandboxesFolder(options, host);
   const instance = await openInstanceFolder(join(host.stateDir, 'run'));
+  const users = new UserPool(options.uidBase);
   let memory: MemoryFolder | undefined;
   try {
     const shared = new SharedPaths(join(instance, 'shared'), options.level === 'sandbox' && isRoot());
@@ -32,18 +33,19 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
       memory,
       instance,
       shared,
+      users,
       facts: { ...facts, secretsIn: memory.kind },
       commands: {
         level,
         pipes: new PipePool(join(instance, 'pipes')),
         clock: host.clock,
-        inherited: inheritedDescriptors(),
       },
     });
     if (options.level === 'sandbox') await executor.tryOut();
     return executor;
   } catch (error) {
     await memory?.[Symbol.asyncDispose]();
+    await users[Symbol.asyncDispose]();
     await removeInstanceFolder(instance);
     throw error;
   }
@@ -56,7 +58,7 @@ function openSandboxesFolder({ workspaceRoot, uidBase }: ResolvedOptions, host: 
   mkdirSync(folder, { recursive: true, mode: 0o711 });
   for (const made of workspaceRoot === undefined ? [folder] : [dirname(folder), folder]) chmodSync(made, 0o711);
   for (const path of [join(folder, 'any'), join(host.stateDir, 'any')]) {
-    if (isReachable(path, jobUser(uidBase, 0))) continue;
+    if (isReachable(path, { uid: uidBase, gid: uidBase })) continue;
     throw unavailable(
       `The users of jobs cannot walk to ${dirname(path)}.`,
       `Let others pass: chmod o+x on the folders above ${dirname(path)}, or choose another state folder.`,
@@ -74,10 +76,11 @@ async function openLevel(
     if (!existsSync(source))
       throw unavailable(`There is no ${source} to bind.`, 'Correct `binds` of the process executor.');
   }
+  const shell = requireShell();
   if (options.level === 'bare') {
     assertBareOptions(options);
     const setpriv = requireSetpriv();
-    const level = new BareLevel({ binds: options.binds, setpriv, clock });
+    const level = new BareLevel({ binds: options.binds, setpriv, shell, clock });
     return { level, facts: { level: 'bare', noNewPrivileges: setpriv !== undefined } };
   }
   const bubblewrap = await requireBubblewrap();
@@ -85,13 +88,14 @@ async function openLevel(
     bubblewrap: bubblewrap.path,
     binds: await reachableBinds(options, shared),
     allowHostNetwork: options.allowHostNetwork,
+    shell,
     clock,
   });
   return { level, facts: { level: 'sandbox', bubblewrap: bubblewrap.version } };
 }
 
 async function reachableBinds({ binds, uidBase }: ResolvedOptions, shared: SharedPaths): Promise<Bind[]> {
-  const user = jobUser(uidBase, 0);
+  const user = { uid: uidBase, gid: uidBase };
   return await Promise.all(
     binds.map(async (bind) => {
       const target = bind.target ?? bind.source;

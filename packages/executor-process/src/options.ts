@@ -26,8 +26,9 @@ export const optionsSchema = z.strictObject({
   /** `sandbox` is refused where it cannot be had; `bare` confines next to nothing and is taken by name only. */
   level: z.enum(['sandbox', 'bare']).default('sandbox'),
   /**
-   * As root, jobs run as the user `uidBase` + slot and the group of the same number. The default lies above the
-   * users that systemd gives out (65519) and below those set aside for containers (100000).
+   * As root, each job runs as a user and group of its own out of the 1,000 from here on: `uidBase` + slot, or the
+   * next that no job, agent or process of the machine uses. The default lies above the users that systemd gives out
+   * (65519) and below those set aside for containers (100000).
    */
   uidBase: z.int().min(1_000).max(2_000_000_000).default(70_000),
   binds: z.array(bind).default([]),

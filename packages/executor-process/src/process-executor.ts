@@ -12,13 +12,13 @@ import {
   type SweepReport,
   type WorkspaceVolume,
 } from '@ritmo/agent-core/executor';
-import { listProcesses, type MemoryFolder, removeTree, unlessErrno } from '@ritmo/host-linux';
+import { listProcesses, type MemoryFolder, removeTree, unlessErrno, type UserPool } from '@ritmo/host-linux';
 import { removeInstanceFolder } from './instance-folder.js';
 import { jobFolders } from './job/folders.js';
 import { isSandboxId, Job } from './job/job.js';
 import { ProcessSandbox } from './job/sandbox.js';
 import { endStrays, markedSandboxes } from './job/strays.js';
-import { jobUser } from './job/user.js';
+import { isRoot, takeUser } from './job/user.js';
 import { JobVolume } from './job/volume.js';
 import type { SharedPaths } from './mounts/shared-paths.js';
 import type { ResolvedOptions } from './options.js';
@@ -38,6 +38,7 @@ export interface ProcessExecutorSettings {
   /** The folder of this open executor: pipes and mounts. */
   readonly instance: string;
   readonly shared: SharedPaths;
+  readonly users: UserPool;
   readonly facts: Readonly<Record<string, string | number | boolean>>;
   readonly commands: CommandHost;
 }
@@ -69,20 +70,24 @@ export class ProcessExecutor implements Executor {
 
   /** Runs one command as a job would; rejects with RITMO_EXECUTOR_UNAVAILABLE when that does not work. */
   async tryOut(): Promise<void> {
-    const { options, host } = this.#settings;
+    const { host } = this.#settings;
     const id = `trial-${process.pid}-${Date.now().toString(36)}`;
-    await using job = this.#newJob(id, 0, 'none');
+    await using job = await this.#newJob(id, 0, 'none');
     host.log.debug({ sandboxId: id }, 'Trying the sandbox');
     job.makeRoot();
     job.makeFolders();
-    await trySandbox(job, options.uidBase);
+    await trySandbox(job);
   }
 
   probe(signal: AbortSignal): Promise<ProbeReport> {
     const { facts, memory, commands, sandboxes, options } = this.#settings;
     if (signal.aborted) return Promise.reject(signal.reason as Error);
-    const user = jobUser(options.uidBase, 0);
-    const all = { ...facts, firstUid: user.uid, networks: this.capabilities.network.join(','), jobs: this.#jobs.size };
+    const all = {
+      ...facts,
+      ...(isRoot() ? { uidBase: options.uidBase } : {}),
+      networks: this.capabilities.network.join(','),
+      jobs: this.#jobs.size,
+    };
     if (unlessErrno(['ENOENT', 'ENOTDIR', 'EACCES'], () => statSync(sandboxes)) === undefined) {
       return Promise.resolve({
         health: 'unavailable',
@@ -105,7 +110,7 @@ export class ProcessExecutor implements Executor {
   async allocate(request: SandboxRequest, scope: PrepareScope): Promise<WorkspaceVolume> {
     this.#refuse(request);
     scope.signal.throwIfAborted();
-    const job = this.#newJob(request.sandboxId, request.slot, request.network);
+    const job = await this.#newJob(request.sandboxId, request.slot, request.network);
     try {
       job.makeRoot();
       await scope.record(job.record(executorName));
@@ -155,18 +160,20 @@ export class ProcessExecutor implements Executor {
       throw new RitmoError('RITMO_INTERNAL', `"${request.sandboxId}" is no sandbox id.`);
   }
 
-  #newJob(id: SandboxId, slot: number, network: SandboxRequest['network']): Job {
-    const { commands, sandboxes, memory, options, host } = this.#settings;
+  async #newJob(id: SandboxId, slot: number, network: SandboxRequest['network']): Promise<Job> {
+    const { commands, sandboxes, memory, options, host, users } = this.#settings;
     if (this.#jobs.has(id)) throw new RitmoError('RITMO_INTERNAL', `There is a sandbox ${id} already.`);
+    const user = await takeUser(users, slot);
     const job: Job = new Job(commands, {
       id,
-      user: jobUser(options.uidBase, slot),
+      user,
       network,
       folders: jobFolders(sandboxes, memory.path, id),
       mark: this.#mark(id),
       toolPaths: options.toolPaths,
       log: host.log,
       onDisposed: () => {
+        users.giveBack(user);
         if (this.#jobs.get(id) === job) this.#jobs.delete(id);
       },
     });
@@ -207,21 +214,23 @@ export class ProcessExecutor implements Executor {
       await open[Symbol.asyncDispose]();
       return;
     }
-    const { sandboxes, memory, commands, host } = this.#settings;
+    const { sandboxes, memory, commands, host, users } = this.#settings;
     const folders = jobFolders(sandboxes, memory.path, id);
-    const stat = unlessErrno(['ENOENT'], () => statSync(folders.workspace));
-    const user = { uid: stat?.uid ?? -1, gid: stat?.gid ?? -1 };
-    await endStrays({ mark: this.#mark(id), user }, commands.level.name, host.clock);
+    const uid = unlessErrno(['ENOENT'], () => statSync(folders.workspace))?.uid ?? 0;
+    // By their user only while nobody else can have given it out.
+    const owned = isRoot() && (await users.claim(uid));
+    await endStrays({ mark: this.#mark(id), user: { uid: owned ? uid : 0, gid: 0 } }, commands.level.name, host.clock);
     await removeTree(folders.memory);
     await removeTree(folders.root);
   }
 
   async #dispose(): Promise<void> {
-    const { memory, instance } = this.#settings;
+    const { memory, instance, users } = this.#settings;
     await Promise.all([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
     // What a sandbox of somebody else (adopted, not swept yet) has in memory stays.
     if ((unlessErrno(['ENOENT'], () => readdirSync(memory.path)) ?? []).length === 0)
       await memory[Symbol.asyncDispose]();
     await removeInstanceFolder(instance);
+    await users[Symbol.asyncDispose]();
   }
 }

@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import { findProgram } from '@ritmo/host-linux';
+import { findProgram, inheritedDescriptors } from '@ritmo/host-linux';
 import { isRoot } from './job/user.js';
 import type { Bind, ResolvedOptions } from './options.js';
+import type { LauncherShell } from './step/launcher.js';
 import { impossibleBare } from './level/bare-level.js';
 
 const run = promisify(execFile);
@@ -50,6 +52,23 @@ async function versionOf(path: string): Promise<string> {
   } catch (error) {
     throw unavailable(`${path} does not run.`, 'Install bubblewrap again.', error);
   }
+}
+
+/**
+ * The shell of launchers. The POSIX one closes descriptors up to 9 only: where the agent was started with higher ones,
+ * it must be bash.
+ */
+export function requireShell(): LauncherShell {
+  const closes = inheritedDescriptors();
+  if (closes.every((fd) => fd < 10)) return { argv: ['/bin/sh'], closes };
+  const bash = ['/bin/bash', '/usr/bin/bash'].find(existsSync);
+  if (bash === undefined) {
+    throw unavailable(
+      `The agent was started with the open descriptor ${closes.join(', ')}, which builds must not have.`,
+      'Start the agent without it, or install bash, which can close it.',
+    );
+  }
+  return { argv: [bash, '--posix'], closes };
 }
 
 /** Finds setpriv, which root needs at the bare level to keep jobs from setuid programs. */

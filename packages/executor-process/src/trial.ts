@@ -1,9 +1,9 @@
-import { jobUser, isRoot } from './job/user.js';
+import { isRoot } from './job/user.js';
 import { remedyOf, unavailable } from './requirements.js';
 import type { Job } from './job/job.js';
 
 /** Runs one sandboxed command and looks at what it says of itself: facts, not the presence of programs. */
-export async function trySandbox(job: Job, uidBase: number): Promise<void> {
+export async function trySandbox(job: Job): Promise<void> {
   let output = '';
   const started = await job
     .run(
@@ -22,7 +22,7 @@ export async function trySandbox(job: Job, uidBase: number): Promise<void> {
     const said = started.status === 'not-started' ? started.error.message : JSON.stringify(started);
     throw unavailable(`The sandbox was tried and did not work: ${said}`, remedyOf(said));
   }
-  assertConfined(output, jobUser(uidBase, 0).uid);
+  assertConfined(output, job.user.uid);
 }
 
 function assertConfined(status: string, uid: number): void {

@@ -31,7 +31,11 @@ class Witness {
       list(join(stateDir, name)).map((entry) => `folder ${name}/${entry}`),
     );
     const mounts =
-      seen.open > 0 ? [] : readFileSync('/proc/self/mounts', 'utf8').split('\n').filter((line) => line.includes(stateDir));
+      seen.open > 0
+        ? []
+        : readFileSync('/proc/self/mounts', 'utf8')
+            .split('\n')
+            .filter((line) => line.includes(stateDir));
     return [...folders, ...mounts, ...processesOf(ownerId)];
   }
 }
@@ -43,7 +47,9 @@ function processesOf(ownerId: string): string[] {
     const stat = read(`/proc/${name}/stat`);
     const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (state === undefined || state === 'Z') return [];
-    return [{ pid: Number(name), parent: Number(parent), marked: read(`/proc/${name}/environ`).includes(`${ownerId}/`) }];
+    return [
+      { pid: Number(name), parent: Number(parent), marked: read(`/proc/${name}/environ`).includes(`${ownerId}/`) },
+    ];
   });
   const ours = new Set(processes.filter(({ marked }) => marked).map(({ pid }) => pid));
   for (let grown = true; grown; ) {

@@ -18,7 +18,6 @@ export { inheritedDescriptors } from './process/inherited-descriptors.js';
 export { signalPid, signalProcess } from './process/signal.js';
 export {
   descendantsOf,
-  environmentIncludes,
   environmentValue,
   findByEnvironment,
   findByUser,
@@ -28,4 +27,5 @@ export {
   type ProcessInfo,
   readProcess,
 } from './process/table.js';
+export { UserPool, userPoolSize } from './process/user-pool.js';
 export { TimeSlice } from './time-slice.js';

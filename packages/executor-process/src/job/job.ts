@@ -140,10 +140,12 @@ export class Job implements AsyncDisposable, JobView {
 
   async #run(command: Command, scope: StepScope): Promise<StepExit> {
     const signal = AbortSignal.any([scope.signal, this.#disposing.signal]);
-    const { exit, cpuMs } = await runCommand(this.#host, this, command, { ...scope, signal }).catch((error: unknown) => {
-      this.#unproven = true;
-      throw error;
-    });
+    const { exit, cpuMs } = await runCommand(this.#host, this, command, { ...scope, signal }).catch(
+      (error: unknown) => {
+        this.#unproven = true;
+        throw error;
+      },
+    );
     this.#cpuMs += cpuMs;
     if (this.#disposing.signal.aborted && !scope.signal.aborted) {
       throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} was disposed while a command ran.`);

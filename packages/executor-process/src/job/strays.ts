@@ -29,7 +29,7 @@ export async function endStrays(job: Stray, level: Level['name'], clock: Clock):
     }
     await clock.sleep(1);
   }
-  if (level === 'bare' && isRoot()) await removeShared(job.user.uid);
+  if (level === 'bare' && isRoot() && job.user.uid > 0) await removeShared(job.user.uid);
 }
 
 async function removeShared(uid: number): Promise<void> {

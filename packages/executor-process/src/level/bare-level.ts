@@ -6,7 +6,7 @@ import type { JobFolders } from '../job/folders.js';
 import { isRoot } from '../job/user.js';
 import type { Bind } from '../options.js';
 import { type Command, notStarted } from '../step/command.js';
-import { launcherArgv } from '../step/launcher.js';
+import { launcherArgv, type LauncherShell } from '../step/launcher.js';
 import type { Started, StartSpec } from '../step/start.js';
 import type { ProcessTree } from '../step/tree.js';
 import { BareTree } from './bare-tree.js';
@@ -17,6 +17,7 @@ export interface BareLevelSettings {
   readonly binds: readonly Bind[];
   /** Absolute path of setpriv: keeps a job from gaining rights by setuid programs. Undefined where there is none. */
   readonly setpriv: string | undefined;
+  readonly shell: LauncherShell;
   readonly clock: Clock;
 }
 
@@ -64,7 +65,7 @@ export class BareLevel implements Level {
 
   startSpec(job: JobView, command: Command): StartSpec {
     const { setpriv } = this.#settings;
-    const launcher = launcherArgv(command.cwd, command.argv, false);
+    const launcher = launcherArgv(this.#settings.shell, command.cwd, command.argv, false);
     const argv =
       setpriv === undefined ? launcher : [setpriv, '--no-new-privs', '--pdeathsig', 'SIGKILL', '--', ...launcher];
     return {

@@ -1,6 +1,5 @@
 import { type Clock, RitmoError } from '@ritmo/agent-core/executor';
 import {
-  environmentIncludes,
   findByEnvironment,
   findByUser,
   listProcesses,
@@ -45,6 +44,8 @@ export class BareTree implements ProcessTree {
 
   async clear(): Promise<number> {
     const ended = new Set<number>();
+    // The group outlives its leader; without /proc it is all that can be reached.
+    if (this.#started.pid !== undefined && process.platform !== 'linux') signalPid(-this.#started.pid, 'SIGKILL');
     const since = this.#clock.monotonic();
     for (;;) {
       const left = this.list();
@@ -61,20 +62,15 @@ export class BareTree implements ProcessTree {
   }
 }
 
-/** Processes of a job that run: by group, by mark, by user. */
+/** Processes of a job that run: by its user where that is the job's alone, else by group and mark. */
 export function findMarked(job: Pick<JobView, 'mark' | 'user'>, group?: number): ProcessInfo[] {
   const found = new Map<number, ProcessInfo>();
   const add = (infos: ProcessInfo[]) => infos.forEach((info) => found.set(info.pid, info));
+  // Without new privileges nothing of a job can become another user, and nobody else is this one.
+  if (isRoot() && job.user.uid > 0) return findByUser(job.user.uid);
   if (group !== undefined) {
     add(listProcesses().filter((info) => info.group === group && info.state !== 'Z' && info.state !== 'X'));
   }
   add(findByEnvironment(job.mark));
-  if (isRoot()) add(findByUser(job.user.uid).filter(({ pid }) => !belongsToOther(pid, job.mark)));
   return [...found.values()];
-}
-
-/** Another agent of this machine may give its jobs the same user. */
-function belongsToOther(pid: number, mark: string): boolean {
-  const name = mark.slice(0, mark.indexOf('=') + 1);
-  return environmentIncludes(pid, name) && !environmentIncludes(pid, mark);
 }

@@ -7,7 +7,7 @@ import type { JobFolders } from '../job/folders.js';
 import { isRoot } from '../job/user.js';
 import type { Bind } from '../options.js';
 import { type Command, notStarted } from '../step/command.js';
-import { launcherArgv } from '../step/launcher.js';
+import { launcherArgv, type LauncherShell } from '../step/launcher.js';
 import type { Started, StartSpec } from '../step/start.js';
 import type { ProcessTree } from '../step/tree.js';
 import type { InsidePaths, JobView, Level } from './level.js';
@@ -47,6 +47,7 @@ export interface SandboxLevelSettings {
   /** `source` must be reachable for the user of a job. */
   readonly binds: readonly Bind[];
   readonly allowHostNetwork: boolean;
+  readonly shell: LauncherShell;
   readonly clock: Clock;
 }
 
@@ -119,7 +120,14 @@ export class SandboxLevel implements Level {
     return {
       file: this.#settings.bubblewrap,
       // The rest comes through a descriptor: anybody on the host can read a command line.
-      args: ['--args', '4', '--json-status-fd', '5', '--', ...launcherArgv(command.cwd, command.argv, true)],
+      args: [
+        '--args',
+        '4',
+        '--json-status-fd',
+        '5',
+        '--',
+        ...launcherArgv(this.#settings.shell, command.cwd, command.argv, true),
+      ],
       env: markEnvironment(job.mark),
       ...(isRoot() ? { user: job.user } : {}),
       input: Buffer.from(args.map((arg) => `${arg}\0`).join('')),

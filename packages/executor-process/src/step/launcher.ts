@@ -4,13 +4,15 @@
  * when a child died of a signal, which the number alone does not tell from `exit 137`. What it reports is a claim of
  * the job like all that comes out of a sandbox; whether anything is left is seen from outside.
  *
- * $1 `count` or `-`: whether /proc shows this job alone, so that what is left can be counted. $2 folder. $3… argv.
+ * $1 `count` or `-`: whether /proc shows this job alone, so that what is left can be counted. $2 descriptors to close.
+ * $3 folder. $4… argv.
  */
 const script = `
 trap 'held=1' TERM INT HUP
 mode=$1
-cd -- "$2" 2>/dev/null || { echo no-folder >&2; exit 1; }
-shift 2
+for fd in $2; do eval "exec $fd>&-"; done
+cd -- "$3" 2>/dev/null || { echo no-folder >&2; exit 1; }
+shift 3
 found=
 case $1 in
   */*) found=$1 ;;
@@ -40,9 +42,32 @@ if [ -n "$held" ]; then echo held >&2; kill -STOP $$; fi
 exit "$code"
 `;
 
+/** The shell that runs the launcher, and what the agent was started with that no job may have. */
+export interface LauncherShell {
+  readonly argv: readonly [string, ...string[]];
+  /** Node closes those up to 15 itself; the shell must be one that can name higher ones. */
+  readonly closes: readonly number[];
+}
+
 /** argv of the launcher for a program in a folder inside. */
-export function launcherArgv(folder: string, argv: readonly string[], countsLeft: boolean): string[] {
-  return ['/bin/sh', '-c', script, 'ritmo-step', countsLeft ? 'count' : '-', folder, ...argv];
+export function launcherArgv(
+  shell: LauncherShell,
+  folder: string,
+  argv: readonly string[],
+  countsLeft: boolean,
+): [string, ...string[]] {
+  const [file, ...options] = shell.argv;
+  return [
+    file,
+    ...options,
+    '-c',
+    script,
+    'ritmo-step',
+    countsLeft ? 'count' : '-',
+    shell.closes.join(' '),
+    folder,
+    ...argv,
+  ];
 }
 
 export interface LauncherReport {

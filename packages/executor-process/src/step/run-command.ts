@@ -1,4 +1,3 @@
-import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { type Clock, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
 import type { JobView, Level } from '../level/level.js';
@@ -18,8 +17,6 @@ export interface CommandHost {
   readonly level: Level;
   readonly pipes: PipePool;
   readonly clock: Clock;
-  /** Descriptors that the agent was started with, which no job may have. */
-  readonly inherited: readonly number[];
 }
 
 export interface CommandResult {
@@ -60,13 +57,11 @@ async function runOn(
 ): Promise<CommandResult> {
   const spec = host.level.startSpec(job, command);
   const pipes = openPipes(pair);
-  const devNull = openSync('/dev/null', 'r');
   let started: ReturnType<typeof start>;
   try {
-    started = start(spec, { ...pipes.writeEnds, covered: host.inherited, devNull });
+    started = start(spec, pipes.writeEnds);
   } finally {
     pipes.closeWriteEnds();
-    closeSync(devNull);
   }
   const pump = new OutputPump(pipes.stdout, pipes.stderr, scope.output);
   const tree = host.level.tree(job, started);

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { errnoOf } from '@ritmo/host-linux';
 import { execa, type Options } from 'execa';
 
-/** A process to start. Nothing of the agent's environment or descriptors is handed on. */
+/** A process to start. Nothing of the agent's environment is handed on. */
 export interface StartSpec {
   readonly file: string;
   readonly args: readonly string[];
@@ -19,9 +19,6 @@ export interface StartSpec {
 export interface StartDescriptors {
   readonly stdout: number;
   readonly stderr: number;
-  /** Descriptors that the agent itself was started with; the process gets /dev/null in their place. */
-  readonly covered: readonly number[];
-  readonly devNull: number;
 }
 
 export type ProcessEnd =
@@ -72,19 +69,6 @@ export function start(spec: StartSpec, descriptors: StartDescriptors): Started {
 
 type Stdio = Extract<NonNullable<Options['stdio']>, readonly unknown[]>;
 
-function stdioOf(spec: StartSpec, { stdout, stderr, covered, devNull }: StartDescriptors): Stdio {
-  const status = spec.status ? 'pipe' : 'ignore';
-  const stdio: Array<'ignore' | 'pipe' | number | Uint8Array> = [
-    'ignore',
-    stdout,
-    'pipe',
-    stderr,
-    spec.input ?? 'ignore',
-    status,
-  ];
-  for (const fd of covered) {
-    while (stdio.length <= fd) stdio.push('ignore');
-    if (stdio[fd] === 'ignore') stdio[fd] = devNull;
-  }
-  return stdio as unknown as Stdio;
+function stdioOf(spec: StartSpec, { stdout, stderr }: StartDescriptors): Stdio {
+  return ['ignore', stdout, 'pipe', stderr, spec.input ?? 'ignore', spec.status ? 'pipe' : 'ignore'] as Stdio;
 }

@@ -41,7 +41,7 @@ export class Stopper {
   /** Called when the main process has ended; tells how it was stopped, or undefined when it ended by itself. */
   async finish(): Promise<Stopped | undefined> {
     this.#scope.signal.removeEventListener('abort', this.#onAbort);
-    this.#ended.abort();
+    this.#ended.abort('the command has ended');
     await this.#ladder;
     if (this.#begun === undefined || !this.#reached) return undefined;
     return { cause: this.#begun, forced: this.#forced };

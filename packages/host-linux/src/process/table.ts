@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 
 /** One process as /proc shows it. */
 export interface ProcessInfo {
@@ -76,27 +76,34 @@ function childrenByScan(): (pid: number) => number[] {
 /** Processes that were started with this `NAME=value` in their environment, as far as we may look. */
 export function findByEnvironment(variable: string): ProcessInfo[] {
   const needle = Buffer.from(`\0${variable}\0`);
+  const own = process.getuid?.();
   return findProcesses((pid) => {
+    if (own !== 0 && ownerOf(pid) !== own) return false;
     const environ = readProc(pid, 'environ');
-    return environ !== undefined && Buffer.concat([Buffer.from('\0'), environ]).includes(needle);
+    return environ !== undefined && Buffer.concat([nul, environ]).includes(needle);
   });
 }
 
 /** Processes whose real user is `uid`. */
 export function findByUser(uid: number): ProcessInfo[] {
-  const line = new RegExp(`^Uid:\\t${uid}\\t`, 'm');
-  return findProcesses((pid) => line.test(readProc(pid, 'status')?.toString('latin1') ?? ''));
-}
-
-/** Whether something of the process's initial environment contains the text. */
-export function environmentIncludes(pid: number, text: string): boolean {
-  return readProc(pid, 'environ')?.includes(text) ?? false;
+  const line = `\nUid:\t${uid}\t`;
+  return findProcesses((pid) => {
+    const owner = ownerOf(pid);
+    // One that must not be looked into is shown as root's.
+    return owner === uid || (owner === 0 && (readProc(pid, 'status')?.includes(line) ?? false));
+  });
 }
 
 /** What follows `prefix` (`NAME=` or more) in the process's initial environment. */
 export function environmentValue(pid: number, prefix: string): string | undefined {
   const variables = readProc(pid, 'environ')?.toString().split('\0') ?? [];
   return variables.find((variable) => variable.startsWith(prefix))?.slice(prefix.length);
+}
+
+const nul = Buffer.from('\0');
+
+function ownerOf(pid: number): number | undefined {
+  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
 }
 
 function findProcesses(test: (pid: number) => boolean): ProcessInfo[] {
@@ -121,8 +128,25 @@ function listNames(folder: string): string[] {
 /** A process may end, or be closed to us, at any moment: then there is nothing to read. */
 function readProc(pid: number, file: string): Buffer | undefined {
   try {
-    return readFileSync(`/proc/${pid}/${file}`);
+    return readWhole(`/proc/${pid}/${file}`);
   } catch {
     return undefined;
   }
 }
+
+/** As readFileSync, which is slow with files whose size is not known before. */
+function readWhole(path: string): Buffer {
+  const fd = openSync(path, 'r');
+  try {
+    const chunks: Buffer[] = [];
+    for (;;) {
+      const bytes = readSync(fd, page, 0, page.length, null);
+      if (bytes === 0) return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      chunks.push(Buffer.from(page.subarray(0, bytes)));
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const page = Buffer.alloc(64 * 1024);
