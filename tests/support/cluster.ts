@@ -36,7 +36,6 @@ export async function startServer(options: Partial<ApiServerOptions> = {}): Prom
   const log = {
     info: () => {},
     warn: () => {},
-    // oxlint-disable-next-line no-console -- what goes wrong in a server belongs beside the test that failed
     error: (message: string, fields?: object) => console.error(message, fields),
   };
   const server = await startApiServer({ dataDir, port: 0, heartbeatMs: 500, log, ...options });

@@ -44,7 +44,11 @@ export const labels = z.record(labelKey, displayText(255));
 export const shortName = z
   .string()
   .max(128)
-  .regex(/^[A-Za-z0-9@]([A-Za-z0-9._/@-]*[A-Za-z0-9])?$/, 'must be letters, digits, and . _ / @ - between them');
+  .regex(/^[A-Za-z0-9@]([A-Za-z0-9._/@-]*[A-Za-z0-9])?$/, 'must be letters, digits, and . _ / @ - between them')
+  .refine(
+    (name) => !name.split('/').some((part) => part === '' || part === '.' || part === '..'),
+    'must not hold a part that is empty, `.` or `..`',
+  );
 
 /** Path inside the workspace: relative, '/'-separated, without `..`. Globs are paths too. */
 export const workspacePath = z

@@ -3,8 +3,8 @@ import type { Clock, Logger } from '../executor/host.js';
 import type { Transport } from '../transport/transport.js';
 import { isFinal } from './final-errors.js';
 
-const firstPauseMs = 250;
-const longestPauseMs = 30_000;
+/** Before a stream is opened again, at random up to this; a transport whose streams keep breaking waits longer by itself. */
+const pauseMs = 250;
 
 export interface EventsLoop {
   readonly transport: Transport;
@@ -15,11 +15,9 @@ export interface EventsLoop {
 
 /** Listens to the server's events, and opens the stream again when it breaks. Rejects with an error that ends the agent. */
 export async function eventsLoop(loop: EventsLoop, signal: AbortSignal): Promise<void> {
-  let pauseMs = firstPauseMs;
   while (!signal.aborted) {
     try {
       for await (const event of loop.transport.events(signal)) {
-        pauseMs = firstPauseMs;
         loop.handle(event);
       }
     } catch (error) {
@@ -28,6 +26,5 @@ export async function eventsLoop(loop: EventsLoop, signal: AbortSignal): Promise
       loop.log.debug({ err: error }, 'the event stream broke; heartbeats carry cancels until it is back');
     }
     await loop.clock.sleep(Math.random() * pauseMs, signal).catch(() => {});
-    pauseMs = Math.min(pauseMs * 2, longestPauseMs);
   }
 }

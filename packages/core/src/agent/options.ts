@@ -47,6 +47,8 @@ export interface AgentPolicy {
   readonly allowLocalSources?: boolean;
   /** PEM file with certificate authorities for https sources, beside the host's own. */
   readonly sourceCaFile?: string;
+  /** Host keys for ssh sources, in the form of OpenSSH's known_hosts. */
+  readonly sourceKnownHostsFile?: string;
   /** Bytes of log kept for one build. Default: 256 MiB. */
   readonly maxLogBytes?: number;
   /** Default: 100,000 files and 10 GiB. */
@@ -79,6 +81,7 @@ const checked = z.strictObject({
       defaultLimits: limits,
       allowLocalSources: z.boolean(),
       sourceCaFile: z.string(),
+      sourceKnownHostsFile: z.string(),
       maxLogBytes: z.int().min(1_048_576),
       maxArtifactFiles: bytes,
       maxArtifactBytes: bytes,

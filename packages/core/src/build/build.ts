@@ -1,6 +1,6 @@
 import type { Job, Offer, StepResult, WorkerStatus } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
-import type { CancelCause } from '../executor/request.js';
+import type { CancelCause, Network } from '../executor/request.js';
 import type { PrepareScope, ResourceUsage, Sandbox, WorkspaceVolume } from '../executor/sandbox.js';
 import type { JournalEntry } from '../journal/journal.js';
 import { LogRecorder, LogSender, MaskSet } from '../log/index.js';
@@ -220,7 +220,7 @@ export class Build {
       record: (record) => this.#journal({ sandbox: record, executor: admission.executor.name }),
     };
     this.#volume = await admission.executor.allocate(request, scope);
-    await this.#fill(this.#volume);
+    await this.#fill(this.#volume, admission.network);
     this.#sandbox = await admission.executor.prepare(request, this.#volume, scope);
     recorder.note(
       'info',
@@ -230,17 +230,20 @@ export class Build {
     return this.#sandbox;
   }
 
-  async #fill(volume: WorkspaceVolume): Promise<void> {
+  async #fill(volume: WorkspaceVolume, network: Network): Promise<void> {
     if (!this.job.source) return;
     const recorder = this.#recorder as LogRecorder;
     const { policy } = this.#context;
     const output = new NoteWriter((line) => recorder.note('info', `git: ${line}`));
     const { commit } = await checkout(this.job.source, {
       volume,
+      network,
+      env: this.job.env,
       secret: (name) => this.#secrets.get(name),
       policy: {
         allowLocalSources: policy.allowLocalSources ?? false,
         ...(policy.sourceCaFile !== undefined && { caFile: policy.sourceCaFile }),
+        ...(policy.sourceKnownHostsFile !== undefined && { knownHostsFile: policy.sourceKnownHostsFile }),
       },
       scope: { signal: this.#cancellation.signal, stop: { signal: 'SIGTERM', graceMs: 2_000 }, output },
       note: (level, text) => recorder.note(level, text),
