@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, type ReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ApiError, isDiskFull } from '../errors.js';
+import { ApiError, isDiskFull, notFound } from '../errors.js';
 import { syncFolder } from '../logs/open-log.js';
+
+const readBytes = 256 * 1024;
 
 /** Contents of artifacts by sha256, and uploads that are not complete yet. */
 export class BlobStore {
@@ -84,8 +85,14 @@ export class BlobStore {
     await rm(this.#path(sha256), { force: true });
   }
 
-  read(sha256: string): ReadStream {
-    return createReadStream(this.#path(sha256));
+  /** The bytes of a content; throws RITMO_NOT_FOUND before the first when it is gone. */
+  async read(sha256: string): Promise<AsyncGenerator<Uint8Array, void, void>> {
+    try {
+      return bytesOf(await open(this.#path(sha256), 'r'));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw notFound(`content ${sha256} any more`);
+      throw error;
+    }
   }
 
   #path(sha256: string): string {
@@ -93,6 +100,18 @@ export class BlobStore {
   }
 }
 
-async function writeAll(file: Awaited<ReturnType<typeof open>>, bytes: Uint8Array): Promise<void> {
+async function* bytesOf(file: FileHandle): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    for (;;) {
+      const { bytesRead, buffer } = await file.read(new Uint8Array(readBytes), 0, readBytes);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.byteLength; ) done += (await file.write(bytes, done)).bytesWritten;
 }

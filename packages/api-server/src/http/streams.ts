@@ -1,17 +1,35 @@
-/** A body that is pulled: nothing is read before the reader has taken what came before. */
+import type { ServerLog } from '../options.js';
+
+/** Where a streamed answer goes, and whom it tells when it fails midway. */
+export interface StreamTarget {
+  readonly outgoing: { destroy(): unknown };
+  readonly log: ServerLog;
+  /** Aborted when the reader goes. */
+  readonly controller: AbortController;
+}
+
+/**
+ * A body that is pulled: nothing is read before the reader has taken what came before. Where the source fails the
+ * connection is cut, so that nobody takes a part for the whole.
+ */
 export function streamOf(
   source: AsyncGenerator<Uint8Array, void, void>,
-  controller: AbortController,
+  target: StreamTarget,
 ): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
       async pull(sink) {
-        const { done, value } = await source.next();
-        if (done) sink.close();
-        else sink.enqueue(value);
+        try {
+          const { done, value } = await source.next();
+          if (done) sink.close();
+          else sink.enqueue(value);
+        } catch (error) {
+          target.log.warn('an answer was cut off', { error: error instanceof Error ? error.message : String(error) });
+          target.outgoing.destroy();
+        }
       },
       async cancel() {
-        controller.abort();
+        target.controller.abort();
         await source.return();
       },
     },

@@ -1,6 +1,6 @@
-import { Readable } from 'node:stream';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { attemptHeader, routes } from '@ritmo/protocol/routes';
+import type { Context } from 'hono';
 import { notFound } from '../../errors.js';
 import { artifactEntryOf } from '../../jobs/views.js';
 import { readLog } from '../../logs/follow.js';
@@ -10,14 +10,14 @@ import type { JobRow } from '../../store/jobs.js';
 import type { Authenticator } from '../auth.js';
 import { type Env, bind } from '../bind.js';
 import type { Services } from '../services.js';
-import { childOf, streamOf } from '../streams.js';
+import { type StreamTarget, childOf, streamOf } from '../streams.js';
 import { requireJob } from './jobs.js';
 
 /** Calls of people about what builds leave: logs and artifacts. */
 export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authenticator, services: Services): void {
   const { logs, logReader, metrics } = services;
 
-  bind(app, authenticator, routes.readLog, ({ params, query }) => {
+  bind(app, authenticator, routes.readLog, ({ context, params, query }) => {
     const row = requireJob(services, params.id);
     const epoch = attemptOf(row, query.attempt);
     const offset = query.offset ?? 0;
@@ -28,15 +28,18 @@ export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authentica
       : query.attempt === undefined
         ? logReader.followJob(row.id, offset, controller.signal)
         : logReader.followAttempt(row.id, epoch, offset, controller.signal);
-    return new Response(streamOf(counted(source, metrics, query.follow === true, release), controller), { headers });
+    return new Response(
+      streamOf(counted(source, metrics, query.follow === true, release), target(context, controller)),
+      { headers },
+    );
   });
 
-  bind(app, authenticator, routes.readLogText, ({ params, query }) => {
+  bind(app, authenticator, routes.readLogText, ({ context, params, query }) => {
     const row = requireJob(services, params.id);
     const epoch = attemptOf(row, query.attempt);
     const text = plainText(readLog(logs, row.id, epoch, 0), query.raw ?? false);
     const headers = { 'Content-Type': 'text/plain; charset=utf-8', [attemptHeader]: String(epoch) };
-    return new Response(streamOf(text, new AbortController()), { headers });
+    return new Response(streamOf(text, target(context)), { headers });
   });
 
   bind(app, authenticator, routes.listArtifacts, ({ params, query }) => {
@@ -45,14 +48,18 @@ export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authentica
     return Response.json({ artifacts: rows.map(artifactEntryOf) });
   });
 
-  bind(app, authenticator, routes.getArtifact, ({ params }) => {
+  bind(app, authenticator, routes.getArtifact, async ({ context, params }) => {
     requireJob(services, params.id);
     const row = services.artifactRows.findStored(params.id, params.artifactId);
     if (!row || row.sha256 === null) throw notFound(`artifact ${params.artifactId}`);
-    const hasBytes = row.size > 0 && row.link_target === null;
-    const body = hasBytes ? (Readable.toWeb(services.blobs.read(row.sha256)) as ReadableStream<Uint8Array>) : null;
-    return new Response(body, { headers: downloadHeaders(row, hasBytes ? row.size : 0) });
+    if (row.size === 0 || row.link_target !== null) return new Response(null, { headers: downloadHeaders(row, 0) });
+    const bytes = await services.blobs.read(row.sha256);
+    return new Response(streamOf(bytes, target(context)), { headers: downloadHeaders(row, row.size) });
   });
+
+  function target(context: Context<Env>, controller = new AbortController()): StreamTarget {
+    return { outgoing: context.env.outgoing, log: services.settings.log, controller };
+  }
 }
 
 /** The attempt named, or the latest; 0 before the first. Throws RITMO_NOT_FOUND for one that was not handed out. */
