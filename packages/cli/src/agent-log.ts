@@ -1,12 +1,25 @@
-import type { Logger } from '@ritmo/agent-core/executor';
+import { type Logger, RitmoError } from '@ritmo/agent-core/executor';
 import pino from 'pino';
 import pretty from 'pino-pretty';
 import type { Io } from './io.js';
 import { TerminalFilter } from './render/terminal-filter.js';
 
+/** Levels by their names. */
+const formatters = { level: (label: string) => ({ level: label }) };
+
+/** Errors with a code say all with it; the stack is for defects. */
+const serializers = {
+  err: (error: unknown) =>
+    error instanceof RitmoError && error.code !== 'RITMO_INTERNAL'
+      ? { type: error.name, code: error.code, message: error.message, hint: error.hint }
+      : error instanceof Error
+        ? pino.stdSerializers.err(error)
+        : error,
+};
+
 /** The agent's log on stderr: JSON lines, or readable text on a terminal. */
 export function agentLog(level: 'debug' | 'info' | 'warn' | 'error', { err }: Io): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters, serializers };
   if (!err.terminal) return pino(options, { write: (line: string) => err.write(line) });
   // What a message quotes of others must not steer the terminal.
   const filter = new TerminalFilter({ colours: err.colours, erase: false });

@@ -1,4 +1,4 @@
-import { basename, extname } from 'node:path';
+import { basename, dirname, extname, resolve } from 'node:path';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { formatProblems, type Job, parseJobFile, secretName, secretNamesOf } from '@ritmo/protocol';
 import { readText } from './read-text.js';
@@ -17,6 +17,13 @@ export async function readJob(path: string): Promise<Job> {
   throw new RitmoError('RITMO_JOB_INVALID', `The job file has ${count}:\n${shown}`, {
     hint: 'Nothing was run.',
   });
+}
+
+/** The job with a relative path in `source.git` counted from the folder of its file; stdin counts from here. */
+export function withLocalSource(job: Job, path: string): Job {
+  const git = job.source?.git;
+  if (job.source === undefined || git === undefined || /^[^/]*:/.test(git)) return job;
+  return { ...job, source: { ...job.source, git: resolve(path === '-' ? '.' : dirname(path), git) } };
 }
 
 export interface SecretSettings {

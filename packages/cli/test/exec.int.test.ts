@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cli, startCli } from './support/cli.js';
+import { Cli, cli } from './support/cli.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -98,11 +98,12 @@ describe('ritmo-agent exec', () => {
   test('cancels the job at the first signal', async () => {
     const path = await jobFile(
       'wait.yaml',
-      'grace: 1s\nsteps:\n  - { name: Wait, run: echo rea""dy; sleep 60 }\n  - { name: Clean, run: echo cleaned, when: always }\n',
+      "grace: 1s\nsteps:\n  - { name: Wait, run: echo rea''dy; sleep 60 }\n  - { name: Clean, run: echo cleaned, when: always }\n",
     );
-    const child = startCli(['exec', path, ...bare, '--state-dir', join(folder, 'state')]);
-    for await (const line of child.iterable({ from: 'stdout' })) if (line === 'ready') child.kill('SIGINT');
-    const { exitCode, stdout } = await child;
+    const child = new Cli(['exec', path, ...bare, '--state-dir', join(folder, 'state')]);
+    await child.line('stdout', 'ready');
+    child.kill('SIGINT');
+    const { exitCode, stdout } = await child.ended;
     expect(stdout).toContain('cleaned');
     expect(stdout).toMatch(/\ncancelled: .+\n$/);
     expect(exitCode).toBe(130);

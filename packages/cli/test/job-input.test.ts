@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Job, job as jobSchema } from '@ritmo/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readJob, readSecrets } from '../src/job-input.js';
+import { readJob, readSecrets, withLocalSource } from '../src/job-input.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -33,6 +33,25 @@ describe('a job file', () => {
       message: `The job file ${folder} is a folder.`,
     });
   });
+});
+
+describe('a source', () => {
+  const sourceOf = (git: string) =>
+    withLocalSource(jobSchema.parse({ name: 'x', source: { git }, steps: [{ run: 'true' }] }), '/jobs/app/job.yaml')
+      .source?.git;
+
+  test.each([
+    ['.', '/jobs/app'],
+    ['../repo', '/jobs/repo'],
+    ['repo.git', '/jobs/app/repo.git'],
+    ['a/b:c', '/jobs/app/a/b:c'],
+    ['/srv/repo', '/srv/repo'],
+  ])('%s is a path from the folder of the file: %s', (git, path) => expect(sourceOf(git)).toBe(path));
+
+  test.each(['https://example.org/a.git', 'ssh://git@example.org/a', 'git@example.org:a.git', 'file:///srv/a'])(
+    '%s stays',
+    (git) => expect(sourceOf(git)).toBe(git),
+  );
 });
 
 describe('secrets', () => {

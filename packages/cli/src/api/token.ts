@@ -33,7 +33,7 @@ async function read(path: string): Promise<string> {
         : 'is not there';
     throw new RitmoError('RITMO_UNAUTHORIZED', `The token file ${path} ${reason}.`, {
       cause: error,
-      hint: 'Give the file with --token-file, or the data folder of the server on this machine with --data-dir.',
+      hint: 'Start a server on this machine with `ritmo-agent api-server`, or give the token of another with --token-file.',
     });
   }
   if (!/^[\x21-\x7e]{8,4096}$/.test(token))

@@ -6,7 +6,7 @@ import { inFreePlace } from '../exec-place.js';
 import { exitCodeOfJob } from '../exit-codes.js';
 import { executorOptions, isolationNames } from '../isolation/executor-options.js';
 import { bindIsolations } from '../isolation/load.js';
-import { readJob, readSecrets } from '../job-input.js';
+import { readJob, readSecrets, withLocalSource } from '../job-input.js';
 import type { execKeys } from '../options/groups.js';
 import { defaultStateDir } from '../paths.js';
 import { LogLines } from '../render/log-lines.js';
@@ -17,7 +17,8 @@ import type { Context } from './command.js';
 
 /** Runs one job here, by the same code as a worker, and ends as the job does. The first signal cancels it. */
 export async function exec({ settings, args, io }: Context<(typeof execKeys)[number]>): Promise<number> {
-  const job = await readJob(args[0] ?? '-');
+  const path = args[0] ?? '-';
+  const job = withLocalSource(await readJob(path), path);
   const secrets = await readSecrets(job, settings, io.env);
   const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
   const log = settings.logLevel === undefined ? silentLogger : agentLog(settings.logLevel, io);

@@ -30,8 +30,6 @@ async function tell({ settings, args, io }: WorkerContext, command: 'pause' | 'r
           : `There are: ${workers.map(({ name }) => oneLine(name)).join(', ')}.`,
     });
   const told = await client.command(worker.id, command, signal);
-  io.out.write(
-    settings.json ? `${JSON.stringify(told)}\n` : `${oneLine(told.name)} was told to ${command}; it is ${told.state}\n`,
-  );
+  io.out.write(settings.json ? `${JSON.stringify(told)}\n` : `${oneLine(told.name)} was told to ${command}\n`);
   return exitCodes.ok;
 }

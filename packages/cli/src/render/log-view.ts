@@ -82,7 +82,8 @@ export class LogView {
     const took = showDuration(end.t - startedMs);
     const limit = end.limit === undefined ? '' : ` at its ${oneLine(end.limit)} limit`;
     const at = dim(this.#clock(end.t));
-    if (end.reason !== undefined)
+    if (end.reason === 'not-started') this.#out.write(`${at} ${red(`✗ ${name} could not start`)}\n`);
+    else if (end.reason !== undefined)
       this.#out.write(`${at} ${yellow(`■ ${name} was stopped (${oneLine(end.reason)}) after ${took}`)}\n`);
     else if (end.code === 0) this.#out.write(`${at} ${green(`✓ ${name}`)} ${dim(took)}\n`);
     else if (end.code !== undefined)

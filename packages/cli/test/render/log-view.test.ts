@@ -48,6 +48,7 @@ describe('the log of a build', () => {
   test.each([
     [{ signal: 'SIGSEGV' }, '✗ S was ended by SIGSEGV after 1.0 s'],
     [{ code: 137, limit: 'memory' }, '✗ S exited with 137 at its memory limit after 1.0 s'],
+    [{ reason: 'not-started' }, '✗ S could not start\n'],
     [{ signal: 'SIGKILL', reason: 'step-timeout' }, '■ S was stopped (step-timeout) after 1.0 s'],
   ])('says how a step ended: %j', (ending, line) => {
     expect(shown([step(0, 'S', 'x'), end(1000, ending)])).toContain(line);

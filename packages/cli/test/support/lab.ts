@@ -1,0 +1,72 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cli, cli } from './cli.js';
+
+/** A folder with an API server and workers in it, all of them programs of their own. */
+export class Lab implements AsyncDisposable {
+  readonly folder: string;
+  readonly #children = new Set<Cli>();
+  #port = 0;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async open(): Promise<Lab> {
+    const folder = await mkdtemp(join(tmpdir(), 'ritmo-cli-'));
+    // The users of jobs walk through it.
+    await chmod(folder, 0o711);
+    return new Lab(folder);
+  }
+
+  get env(): Readonly<Record<string, string>> {
+    return { RITMO_DATA_DIR: join(this.folder, 'data'), RITMO_API_SERVER: `127.0.0.1:${this.#port}` };
+  }
+
+  /** Starts the API server, on the port that it had before. */
+  async startServer(): Promise<Cli> {
+    const server = this.#start(['api-server', '--host', '127.0.0.1', '--port', String(this.#port)]);
+    const line = await server.line('stderr', 'the API server listens on');
+    this.#port = Number(/:(\d+)"/.exec(line)?.[1]);
+    return server;
+  }
+
+  /** Starts a worker of the bare level with a state directory of its own, and waits until it takes jobs. */
+  async startWorker(name: string, args: readonly string[] = []): Promise<Cli> {
+    const worker = this.#start([...this.workerArgs(name), '--name', name, ...args]);
+    await worker.line('stderr', 'the worker takes jobs');
+    return worker;
+  }
+
+  workerArgs(name: string): readonly string[] {
+    return ['--isolation', 'process', '--process-isolation', 'bare', '--state-dir', join(this.folder, name)];
+  }
+
+  run(...args: readonly string[]) {
+    return cli(args, this.env);
+  }
+
+  /** Starts a command that goes on. */
+  start(...args: readonly string[]): Cli {
+    return this.#start(args);
+  }
+
+  async jobFile(name: string, text: string): Promise<string> {
+    const path = join(this.folder, `${name}.yaml`);
+    await writeFile(path, text);
+    return path;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL');
+    await Promise.allSettled([...this.#children].map(({ ended }) => ended));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  #start(args: readonly string[]): Cli {
+    const child = new Cli(args, this.env);
+    this.#children.add(child);
+    return child;
+  }
+}
