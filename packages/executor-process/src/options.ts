@@ -47,4 +47,3 @@ export type ProcessExecutorOptions = z.input<typeof optionsSchema>;
 export type ResolvedOptions = z.output<typeof optionsSchema>;
 
 export type Bind = ResolvedOptions['binds'][number];
-export type Level = ResolvedOptions['level'];

@@ -10,7 +10,7 @@ import { impossibleBare } from './level/bare-level.js';
 
 const run = promisify(execFile);
 const oldestBubblewrap = [0, 8] as const;
-const searchPath = [process.env['PATH'] ?? '', '/usr/local/bin:/usr/bin:/bin'].join(':');
+const searchPath = () => `${process.env['PATH'] ?? ''}:/usr/local/bin:/usr/bin:/bin`;
 
 export interface Bubblewrap {
   readonly path: string;
@@ -23,26 +23,26 @@ export function unavailable(message: string, hint: string, cause?: unknown): Rit
 }
 
 /** Finds bubblewrap, 0.8 or newer: older ones cannot keep a job from making user namespaces of its own. */
-export async function requireBubblewrap(): Promise<Bubblewrap> {
+export async function requireBubblewrap(path = searchPath()): Promise<Bubblewrap> {
   if (process.platform !== 'linux') {
     throw unavailable(
       `The sandbox level of the process executor needs Linux; this is ${process.platform}.`,
       'Use another isolation, or the level `bare`, which confines next to nothing.',
     );
   }
-  const path = findProgram('bwrap', searchPath);
-  if (path === undefined) {
+  const file = findProgram('bwrap', path);
+  if (file === undefined) {
     throw unavailable(
       'bubblewrap (bwrap) is not installed.',
       'Install bubblewrap 0.8 or newer: `apt-get install bubblewrap`, `dnf install bubblewrap`, `apk add bubblewrap`.',
     );
   }
-  const version = await versionOf(path);
+  const version = await versionOf(file);
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major === 0 && minor < oldestBubblewrap[1]) {
     throw unavailable(`bubblewrap ${version} is too old.`, 'Install bubblewrap 0.8 or newer.');
   }
-  return { path, version };
+  return { path: file, version };
 }
 
 async function versionOf(path: string): Promise<string> {
@@ -73,7 +73,7 @@ export function requireShell(): LauncherShell {
 
 /** Finds setpriv, which root needs at the bare level to keep jobs from setuid programs. */
 export function requireSetpriv(): string | undefined {
-  const path = process.platform === 'linux' ? findProgram('setpriv', searchPath) : undefined;
+  const path = process.platform === 'linux' ? findProgram('setpriv', searchPath()) : undefined;
   if (path === undefined && isRoot() && process.platform === 'linux') {
     throw unavailable('setpriv is not installed.', 'Install util-linux: `apt-get install util-linux`.');
   }

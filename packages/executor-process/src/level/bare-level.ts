@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, readlinkSync, symlinkSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { Clock, Network } from '@ritmo/agent-core/executor';
 import { makePlace, unlessErrno } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
@@ -51,9 +51,8 @@ export class BareLevel implements Level {
       if (path.startsWith('..')) continue;
       const link = join(job.folders.workspace, path);
       if (unlessErrno(['ENOENT', 'EINVAL'], () => readlinkSync(link)) === source) continue;
-      const [name, ...above] = path.split('/').reverse();
-      makePlace(job.folders.workspace, above.reverse().join('/'), 'folder', isRoot() ? job.user : undefined);
-      if (name === undefined || unlessErrno(['ENOENT'], () => lstatSync(link)) !== undefined) {
+      makePlace(job.folders.workspace, dirname(path), 'folder', isRoot() ? job.user : undefined);
+      if (unlessErrno(['ENOENT'], () => lstatSync(link)) !== undefined) {
         throw notStarted(
           `${target}, which the operator binds from the worker, cannot be put into the workspace.`,
           'The workspace holds something else under that name; remove it.',

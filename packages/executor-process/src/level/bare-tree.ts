@@ -35,6 +35,11 @@ export class BareTree implements ProcessTree {
     return findMarked(this.#job, this.#started.pid).filter(({ pid }) => pid !== this.#started.pid);
   }
 
+  hold(signal: NodeJS.Signals): void {
+    const { pid } = this.#started;
+    if (pid !== undefined && !this.#over) signalPid(pid, signal);
+  }
+
   kill(): void {
     const { pid } = this.#started;
     if (pid === undefined) return;

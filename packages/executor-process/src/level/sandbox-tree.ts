@@ -43,6 +43,10 @@ export class SandboxTree implements ProcessTree {
     return running.filter(({ pid }) => pid !== this.#launcher?.pid);
   }
 
+  hold(signal: NodeJS.Signals): void {
+    if (this.#launcher !== undefined) signalProcess(this.#launcher, signal);
+  }
+
   kill(): void {
     if (this.#init !== undefined) signalProcess(this.#init, 'SIGKILL');
     if (!this.#over && this.#started.pid !== undefined) signalPid(this.#started.pid, 'SIGKILL');

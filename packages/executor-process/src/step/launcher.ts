@@ -1,13 +1,14 @@
 /**
  * The first process of a step, run by /bin/sh. Descriptor 2 is its report to us, 3 the stderr of the step. It goes
  * to the folder, looks for the program, waits for it as a parent does, and reports how it ended: a shell says aloud
- * when a child died of a signal, which the number alone does not tell from `exit 137`. What it reports is a claim of
+ * when a child died of a signal (bash not in its POSIX mode), which the number alone does not tell from `exit 137`. What it reports is a claim of
  * the job like all that comes out of a sandbox; whether anything is left is seen from outside.
  *
  * $1 `count` or `-`: whether /proc shows this job alone, so that what is left can be counted. $2 descriptors to close.
  * $3 folder. $4… argv.
  */
 const script = `
+if [ -n "\${BASH_VERSION-}" ]; then set +o posix; fi
 trap 'held=1' TERM INT HUP
 mode=$1
 for fd in $2; do eval "exec $fd>&-"; done

@@ -64,6 +64,8 @@ export class Stopper {
         break;
       }
       if (!this.#reached) {
+        // First: once its program has ended, it must know that others are still to be waited for.
+        if (running.length > 0) this.#tree.hold(this.#scope.stop.signal);
         for (const target of running) {
           if (signalProcess(target, this.#scope.stop.signal)) this.#reached = true;
         }

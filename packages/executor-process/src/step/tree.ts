@@ -4,6 +4,8 @@ import type { ProcessInfo } from '@ritmo/host-linux';
 export interface ProcessTree {
   /** Those that run now. */
   list(): ProcessInfo[];
+  /** Tells what serves to run the command that a stop is under way: it then stays until everything has ended. */
+  hold(signal: NodeJS.Signals): void;
   /** Ends everything at once, what serves to run the command too. */
   kill(): void;
   /**
