@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createRequire } from 'node:module';
@@ -54,6 +55,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const folder = openDataFolder(settings.dataDir);
   const unlock = lockFolder(folder.lock, settings.dataDir);
   const closing = new AbortController();
+  // Every open stream listens to it.
+  setMaxListeners(0, closing.signal);
   let db: Database | undefined;
   const free = () => {
     db?.close();

@@ -115,10 +115,11 @@ test('an upload that is cut off leaves nothing, and can be sent again', async ()
     });
     call.on('error', () => {});
     call.on('close', () => resolve());
-    call.write('rep', async () => {
+    call.write('rep');
+    void (async () => {
       while ((await filesOnDisk()).length === 0);
       call.destroy();
-    });
+    })();
   });
   while ((await filesOnDisk()).length > 0);
   expect((await build.upload('artifact-1', bytes)).status).toBe(200);

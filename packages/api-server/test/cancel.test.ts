@@ -31,7 +31,7 @@ class Events implements AsyncDisposable {
     const abort = new AbortController();
     const path = `${of.path}/events${after === undefined ? '' : `?after=${after}`}`;
     const response = await api.fetch('GET', path, of.registration.workerToken, { headers, signal: abort.signal });
-    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    if (response.headers.get('content-type') !== 'text/event-stream') throw new Error(`events: ${response.status}`);
     return new Events(response, abort);
   }
 

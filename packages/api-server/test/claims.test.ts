@@ -238,7 +238,7 @@ test('20 workers that claim at once hand out each job once, whatever they ask fo
         const ids = await submits;
         const rest = await workers[0]?.claim({ max: 100, waitMs: 0 });
         const offers = [...claimed.flat(), ...(rest ?? [])];
-        expect(offers.map((offer) => offer.lease.jobId).sort()).toEqual([...ids].sort());
+        expect(offers.map((offer) => offer.lease.jobId).toSorted()).toEqual(ids.toSorted());
         expect(offers.every((offer) => offer.lease.epoch === 1)).toBe(true);
         await Promise.all(offers.map((offer) => new TestBuild(api, offer).finish()));
       },

@@ -68,7 +68,7 @@ async function call<T>(
       ...(body !== undefined && { 'content-type': octets ? 'application/octet-stream' : 'application/json' }),
       ...headers,
     },
-    ...(body !== undefined && { body: octets ? (body as BodyInit) : JSON.stringify(body) }),
+    ...(body !== undefined && { body: octets ? body : JSON.stringify(body) }),
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);

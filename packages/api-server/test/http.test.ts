@@ -61,7 +61,7 @@ describe('tokens', () => {
     const [one, two] = [await api.register(), await api.register()];
     const ids = [await api.submit(), await api.submit()];
     const builds = [await one.claimOne(), await one.claimOne()];
-    expect(builds.map((build) => build.jobId).sort()).toEqual([...ids].sort());
+    expect(builds.map((build) => build.jobId).toSorted()).toEqual(ids.toSorted());
     const asOther = await api.call<ErrorBody>('POST', `${two.path}/claims`, one.registration.workerToken, {
       body: { requestId: 'request-x', max: 1, waitMs: 0 },
     });
@@ -122,7 +122,7 @@ describe('errors', () => {
     ['an empty body', '', 400, 'RITMO_JOB_INVALID'],
     [
       'more than 500 steps',
-      JSON.stringify({ job: { name: 'a', steps: Array(501).fill({ run: 'x' }) } }),
+      JSON.stringify({ job: { name: 'a', steps: Array.from({ length: 501 }, () => ({ run: 'x' })) } }),
       400,
       'RITMO_JOB_INVALID',
     ],

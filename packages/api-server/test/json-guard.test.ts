@@ -20,7 +20,7 @@ test('a key that is there twice is refused, wherever it hides', () => {
       fc.jsonValue({ maxDepth: 3 }).filter((value) => !JSON.stringify(value).includes('__proto__')),
       (name, value) => {
         const member = `${JSON.stringify(name)}:${JSON.stringify(value)}`;
-        expect(() => parseJson(`[1,{"x-${'y'}":[{${member} , ${member}}]}]`)).toThrow(/twice/);
+        expect(() => parseJson(`[1,{"x":[{${member} , ${member}}]}]`)).toThrow(/twice/);
       },
     ),
   );

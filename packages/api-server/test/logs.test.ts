@@ -192,7 +192,7 @@ describe('following', () => {
     const reader = await follow(build.jobId);
     await reader.until('wrong');
     await build.seal('right');
-    await expect(reader.rest()).rejects.toThrow();
+    await expect(reader.rest()).rejects.toThrow(/terminated/);
   });
 
   test('one reader that does not read holds up neither the writer nor another reader', async () => {

@@ -55,14 +55,14 @@ export function bind<R extends Route>(
   app.openapi(config, (context) => {
     const request = context.req as unknown as { valid(target: string): never };
     const call: Call<R> = {
-      context: context as unknown as Context<Env>,
+      context,
       identity: context.get('identity'),
       params: request.valid('param'),
       query: request.valid('query'),
       headers: request.valid('header'),
       body: request.valid('json'),
     };
-    return handle(call) as Response;
+    return handle(call);
   });
 }
 

@@ -44,6 +44,7 @@ function checkKeys(text: string): void {
         at = end;
         break;
       }
+      default:
     }
   }
 }

@@ -38,7 +38,7 @@ export function streamOf(
 }
 
 /** An abort controller that also follows `parent`; `release` ends the tie, and so does its own abort. */
-export function childOf(parent: AbortSignal): { readonly controller: AbortController; release(): void } {
+export function childOf(parent: AbortSignal): { readonly controller: AbortController; readonly release: () => void } {
   const controller = new AbortController();
   const onAbort = () => controller.abort();
   const release = () => parent.removeEventListener('abort', onAbort);

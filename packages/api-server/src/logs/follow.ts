@@ -17,25 +17,23 @@ export async function* followLog(
   offset: number,
   scope: FollowScope,
 ): AsyncGenerator<Uint8Array, void, void> {
-  let at = offset;
-  let generation: number | undefined;
-  for (;;) {
-    const bytes = await logs.use(jobId, epoch, async (log) => {
-      generation ??= log.generation;
+  const { log, release } = await logs.acquire(jobId, epoch);
+  const { generation } = log;
+  try {
+    let at = offset;
+    for (;;) {
+      // Asked before reading: what arrived until then is read, and nothing comes after.
+      const over = scope.over();
+      const bytes = await log.readShared(at);
       if (log.generation !== generation) throw new Error('the log was begun anew');
-      for (;;) {
-        // Asked before reading: what arrived until then is read, and nothing comes after.
-        const over = scope.over();
-        const found = await log.read(at, chunkBytes);
-        if (found.byteLength > 0) return found;
-        if (over || scope.signal.aborted) return undefined;
-        await log.changed(scope.signal);
-        if (log.generation !== generation) throw new Error('the log was begun anew');
-      }
-    });
-    if (!bytes) return;
-    at += bytes.byteLength;
-    yield bytes;
+      if (bytes.byteLength > 0) {
+        at += bytes.byteLength;
+        yield bytes;
+      } else if (over || scope.signal.aborted) return;
+      else await log.changed(scope.signal);
+    }
+  } finally {
+    release();
   }
 }
 

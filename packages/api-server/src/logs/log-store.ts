@@ -83,15 +83,36 @@ export class LogStore {
 
   /** Runs `work` on the open log, which is not closed meanwhile. */
   async use<T>(jobId: string, epoch: number, work: (log: OpenLog) => Promise<T>): Promise<T> {
+    const { log, release } = await this.acquire(jobId, epoch);
+    try {
+      return await work(log);
+    } finally {
+      release();
+    }
+  }
+
+  /** The open log, which is not closed before `release`. */
+  async acquire(jobId: string, epoch: number): Promise<{ readonly log: OpenLog; readonly release: () => void }> {
     const path = this.#path(jobId, epoch);
     this.#users.set(path, (this.#users.get(path) ?? 0) + 1);
-    try {
-      return await work(await this.#get(path));
-    } finally {
+    const release = () => {
       const users = (this.#users.get(path) ?? 1) - 1;
       if (users > 0) this.#users.set(path, users);
       else this.#users.delete(path);
       this.#closeUnused();
+    };
+    try {
+      const log = await this.#get(path);
+      return {
+        log,
+        release: () => {
+          release();
+          if (!this.#users.has(path)) log.dropShared();
+        },
+      };
+    } catch (error) {
+      release();
+      throw error;
     }
   }
 

@@ -4,6 +4,9 @@ import { dirname } from 'node:path';
 import { ApiError, isDiskFull } from '../errors.js';
 
 const hashChunk = 1024 * 1024;
+/** What followers read at once, and how many such blocks are kept for those right behind. */
+const blockBytes = 64 * 1024;
+const blocksKept = 8;
 
 /** Makes what was made in a folder durable: a file's name lives in its folder. */
 export async function syncFolder(path: string): Promise<void> {
@@ -24,6 +27,8 @@ export class OpenLog {
   /** Raised by each truncation: a reader of an older one has read bytes that no longer stand. */
   #generation = 0;
   readonly #waiting = new Set<() => void>();
+  /** Blocks by their bounds, the oldest first. */
+  readonly #blocks = new Map<string, Promise<Uint8Array>>();
 
   private constructor(file: FileHandle, length: number) {
     this.#file = file;
@@ -53,10 +58,6 @@ export class OpenLog {
 
   get generation(): number {
     return this.#generation;
-  }
-
-  get busy(): boolean {
-    return this.#waiting.size > 0;
   }
 
   /** Keeps bytes that begin at `offset`, skips those it has, and answers the next offset once they are on disk. */
@@ -90,6 +91,7 @@ export class OpenLog {
       await this.#file.datasync();
       this.#length = 0;
       this.#generation++;
+      this.#blocks.clear();
       this.#hash = createHash('sha256');
       this.#wake();
     });
@@ -101,6 +103,27 @@ export class OpenLog {
     if (size <= 0) return new Uint8Array();
     const { bytesRead, buffer } = await this.#file.read(new Uint8Array(size), 0, size, offset);
     return buffer.subarray(0, bytesRead);
+  }
+
+  /** Bytes from `offset` to the end of their block. One read serves all followers at the same place. */
+  async readShared(offset: number): Promise<Uint8Array> {
+    if (offset >= this.#length) return new Uint8Array();
+    const start = offset - (offset % blockBytes);
+    const end = Math.min(start + blockBytes, this.#length);
+    const key = `${start}-${end}`;
+    let block = this.#blocks.get(key);
+    if (!block) {
+      block = this.read(start, end - start);
+      this.#blocks.set(key, block);
+      const [oldest] = this.#blocks.keys();
+      if (this.#blocks.size > blocksKept && oldest !== undefined) this.#blocks.delete(oldest);
+    }
+    return (await block).subarray(offset - start);
+  }
+
+  /** Frees what was kept for followers. */
+  dropShared(): void {
+    this.#blocks.clear();
   }
 
   /** Resolves at the next change, or when `signal` is aborted. */

@@ -103,7 +103,7 @@ export class WorkerStore {
   addEvent(id: string, body: EventBody): WorkerEvent {
     this.#db.run('UPDATE workers SET event_seq = event_seq + 1 WHERE id = ?', id);
     const seq = this.find(id)?.event_seq ?? 0;
-    const event = { seq, ...body } as WorkerEvent;
+    const event: WorkerEvent = { seq, ...body };
     this.#db.run('INSERT INTO worker_events (worker_id, seq, event) VALUES (?, ?, ?)', id, seq, JSON.stringify(event));
     this.#db.run('DELETE FROM worker_events WHERE worker_id = ? AND seq <= ?', id, seq - eventsKept);
     return event;

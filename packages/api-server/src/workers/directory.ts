@@ -53,7 +53,7 @@ export class WorkerDirectory {
   }
 
   all(): Worker[] {
-    return [...this.#workers.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return [...this.#workers.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   delete(id: string): void {

@@ -75,7 +75,7 @@ export class WorkerRegistry {
         `The server speaks version ${protocolVersion}, the agent ${protocol.min} to ${protocol.max}.`,
       );
     const { db, workers, directory, tokens, settings } = this.#parts;
-    const { instanceId, resumeKey, ...info } = request;
+    const { instanceId, resumeKey: _given, ...info } = request;
     const row = workers.findByName(info.name);
     const registered = db.transaction(() => {
       const { id, key } = row ? this.#takeUp(row, request, info) : this.#create(request, info);

@@ -98,7 +98,7 @@ export class Harness implements AsyncDisposable {
         duplex: 'half',
       }),
       ...(signal && { signal }),
-    } as RequestInit);
+    });
   }
 
   async call<T = Record<string, unknown>>(
