@@ -36,7 +36,7 @@ async function record(count: number, shortest: number): Promise<void> {
 }
 
 try {
-  console.log(`${bytes / 1024 / 1024} MiB in chunks of 64 KiB, best of three`);
+  console.log(`${bytes / 1024 / 1024} MiB in chunks of 64 KiB, best of five`);
   console.log(`floor: plain write of the same bytes        ${await best(bytes, plainWrite)}`);
   console.log(`recorder to spool, no secret                ${await best(bytes, () => record(0, 8))}`);
   console.log(`recorder to spool, 20 secrets from 8 bytes  ${await best(bytes, () => record(20, 8))}`);

@@ -24,13 +24,18 @@ export function secrets(count: number, shortest: number): string[] {
   );
 }
 
-/** The best of three runs, in MB/s. */
+/** The best of five runs: MB by the clock's second, and by the second of CPU, which a busy machine disturbs less. */
 export async function best(bytes: number, run: () => Promise<void> | void): Promise<string> {
   let fastest = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 3; i++) {
+  let cheapest = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 5; i++) {
     const begin = performance.now();
+    const cpu = process.cpuUsage();
     await run();
+    const { user, system } = process.cpuUsage(cpu);
     fastest = Math.min(fastest, performance.now() - begin);
+    cheapest = Math.min(cheapest, (user + system) / 1000);
   }
-  return `${(bytes / 1000 / fastest).toFixed(0).padStart(6)} MB/s`;
+  const rate = (ms: number): string => (bytes / 1000 / ms).toFixed(0).padStart(6);
+  return `${rate(fastest)} MB/s ${rate(cheapest)} MB per CPU second`;
 }

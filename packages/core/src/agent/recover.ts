@@ -62,7 +62,7 @@ async function settle(
 async function finishLeftover(entry: JournalEntry, lease: Lease, context: BuildContext): Promise<void> {
   const { state, clock, transport, reporting } = context;
   const crashed = errored(new RitmoError('RITMO_AGENT_CRASHED', 'The agent died while it ran the job.'));
-  const recorder = await LogRecorder.reopen({
+  await using recorder = await LogRecorder.reopen({
     path: state.spoolPath(lease.jobId, lease.epoch),
     clock,
     masks: new MaskSet(),

@@ -340,6 +340,8 @@ export class Build {
       emit('job:reported', { jobId: lease.jobId, epoch: lease.epoch });
     } catch (error) {
       await this.#notReported(error);
+    } finally {
+      await recorder[Symbol.asyncDispose]();
     }
   }
 

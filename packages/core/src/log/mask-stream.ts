@@ -40,7 +40,7 @@ export class MaskStream {
     const before = this.#tail.length;
     const all = before === 0 ? bytes : Buffer.concat([this.#tail, bytes]);
     const spans = Spans.union(this.#spans, found);
-    const until = coveredUntil(spans, Math.max(keep, this.#given));
+    const until = coveredUntil(spans, keep);
     const shown = this.#show(all, before, spans, until);
     this.#tail = keep === bytes.length ? nothing : new Uint8Array(all.subarray(before + keep));
     this.#spans = spans.after(keep, bytes.length);

@@ -52,7 +52,7 @@ export class PatternIndex {
         const last = this.#skip(bytes, open + window - 1);
         at = last - window + 1;
         now = 0;
-        floor = last < end ? at : end;
+        floor = at;
       }
       now = this.#step(now, bytes[at] as number);
       at++;

@@ -137,7 +137,7 @@ describe('a log recorder', () => {
       '\u2028',
       '\ufeff',
     );
-    const valid = fc.string({ unit: character, maxLength: 200 }).map((text) => Buffer.from(text));
+    const valid = fc.string({ unit: character, maxLength: 200, size: 'max' }).map((text) => Buffer.from(text));
     const lead = fc.constantFrom(
       0x00,
       0x61,
@@ -156,12 +156,16 @@ describe('a log recorder', () => {
       0x8f,
       0xff,
     );
-    const wild = fc.array(lead, { maxLength: 60 }).map((bytes) => Buffer.from(bytes));
+    const wild = fc.array(lead, { maxLength: 60, size: 'max' }).map((bytes) => Buffer.from(bytes));
     await fc.assert(
-      fc.asyncProperty(fc.oneof(valid, wild), fc.array(fc.nat(200), { maxLength: 20 }), async (text, cuts) => {
-        const bytes = await recorded(cut(text, cuts).map((piece) => ['stdout', piece] as const));
-        expect(outputText(bytes)).toBe(new TextDecoder('utf-8', { ignoreBOM: true }).decode(text));
-      }),
+      fc.asyncProperty(
+        fc.oneof(valid, wild),
+        fc.array(fc.nat(200), { maxLength: 20, size: 'max' }),
+        async (text, cuts) => {
+          const bytes = await recorded(cut(text, cuts).map((piece) => ['stdout', piece] as const));
+          expect(outputText(bytes)).toBe(new TextDecoder('utf-8', { ignoreBOM: true }).decode(text));
+        },
+      ),
       { numRuns: 150 },
     );
   });
@@ -228,7 +232,7 @@ describe('::add-mask::', () => {
       '::add-mask::first-value\nx first-value\n::add-\n::add-mask::other-value\n::add-mask::first-value\nother-value',
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.nat(text.length), { maxLength: 20 }), async (cuts) => {
+      fc.asyncProperty(fc.array(fc.nat(text.length), { maxLength: 20, size: 'max' }), async (cuts) => {
         const bytes = await recorded(cut(text, cuts).map((piece) => ['stderr', piece] as const));
         expect(outputText(bytes)).toBe('x ***\n::add-\n***');
       }),

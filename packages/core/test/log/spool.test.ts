@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { appendFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { bytesLine, type Line, outputLine } from '../../src/log/records.js';
@@ -81,6 +82,7 @@ describe('a spool', () => {
       expect(spool.length).toBe(whole.length);
       expect(spool.lastT).toBe(9);
       expect(spool.header).toEqual(header);
+      expect((await readFile(path)).equals(whole)).toBe(true);
     }
     await using spool = await Spool.reopen(path);
     expect(await spool.close()).toEqual({ length: whole.length, sha256: sha256(whole), truncatedBytes: 0 });
@@ -199,12 +201,18 @@ describe('a spool that is full', () => {
       await using spool = await Spool.create(path, header, { maxBytes: 50_000 });
       await print(spool, 0, 2500);
     }
-    const rings = (await readdir(home.path)).filter((name) => name.includes('.tail-'));
-    const saved = await Promise.all(rings.map(async (name) => [name, await readFile(home.file(name))] as const));
+    const saved = new Map<string, Buffer>();
+    const keep = (): void => {
+      for (const name of readdirSync(home.path)) {
+        if (name.includes('.tail-')) saved.set(name, readFileSync(home.file(name)));
+      }
+    };
     let first: Buffer;
     let truncatedBytes: number;
     {
-      await using spool = await Spool.reopen(path, { maxBytes: 50_000 });
+      await using spool = await Spool.reopen(path, { maxBytes: 50_000, onAppend: keep });
+      // The ring knows a later time than the file.
+      spool.appendOutput(7777, line(7777));
       ({ truncatedBytes } = await spool.close());
       first = await readFile(path);
     }
