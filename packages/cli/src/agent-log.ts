@@ -1,6 +1,6 @@
 import { type Logger, RitmoError } from '@ritmo/agent-core/executor';
 import pino from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 import type { Io } from './io.js';
 import { TerminalFilter } from './render/terminal-filter.js';
 
@@ -23,15 +23,14 @@ export function agentLog(level: 'debug' | 'info' | 'warn' | 'error', { err }: Io
   if (!err.terminal) return pino(options, { write: (line: string) => err.write(line) });
   // What a message quotes of others must not steer the terminal.
   const filter = new TerminalFilter({ colours: err.colours, erase: false });
-  const stream = pretty({
+  const prettify = prettyFactory({
     colorize: err.colours,
     translateTime: 'SYS:HH:MM:ss',
     ignore: 'pid,hostname',
     hideObject: level !== 'debug',
     messageFormat: readable,
-    destination: { write: (line: string) => err.write(filter.push(line)) },
   });
-  return pino(options, stream);
+  return pino(options, { write: (line: string) => err.write(filter.push(prettify(line) ?? '')) });
 }
 
 /** The message with the few fields that a person looks for. */

@@ -14,6 +14,8 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   process.stdout.write(`${version}\n`);
 } else {
   process.stdout.on('error', endWithReader);
+  // There is nowhere left to say it, and what runs goes on.
+  process.stderr.on('error', () => undefined);
   const { env } = process;
   void import('./main.js')
     .then(({ main }) => main(argv, { out: outputTo(process.stdout, env), err: outputTo(process.stderr, env), env }))

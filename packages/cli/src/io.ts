@@ -33,7 +33,8 @@ export function outputTo(stream: Stream, env: Io['env']): Output {
     terminal,
     colours,
     get columns() {
-      return stream.columns ?? 80;
+      // A terminal that does not know says 0.
+      return stream.columns || 80;
     },
     style: styleOf(colours),
   };

@@ -17,7 +17,7 @@ const sizeUnits: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 };
 
-const durationPattern = /^(?:\d+d)?(?:\d+h)?(?:\d+m(?!s))?(?:\d+s)?(?:\d+ms)?$/;
+const durationPattern = /^(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?$/;
 const sizePattern = /^(\d+(?:\.\d+)?)(kB|[KMGT]B|[KMGT]iB|B)$/;
 
 /**
