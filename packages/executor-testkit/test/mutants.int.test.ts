@@ -12,12 +12,8 @@ import { referenceSubject } from './reference/subject.js';
 const mutants = [...stepMutants, ...resourceMutants];
 /** They take seconds, and are left out where a mutant is not meant for them. */
 const slow = ['collect.many', 'dispose.while-collecting', 'output.backpressure', 'cancel.grace'];
-/** RITMO_TESTKIT_ALL_CASES=1 runs every mutant against all cases: a quarter of an hour rather than a minute. */
-const everything = process.env['RITMO_TESTKIT_ALL_CASES'] === '1';
-
 /** The groups in which a mutant does harm, whole: its own cases must fail there, and no other. */
 function casesFor({ caughtBy }: Mutant) {
-  if (everything) return conformanceCases;
   const groups = caughtBy.map((id) => id.split('.')[0]);
   return conformanceCases.filter(
     ({ id, group }) => caughtBy.includes(id) || (groups.includes(group) && !slow.includes(id)),

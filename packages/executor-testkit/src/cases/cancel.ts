@@ -29,7 +29,8 @@ export const cancelCases = [
   cancel('stops', 'ends a step that heeds the stop signal, and says why it was stopped', async (context) => {
     const box = await context.sandbox();
     for (const reason of ['user', 'step-timeout', 'agent-stopping'] as const) {
-      const step = box.start(`echo ready; ${idle}`);
+      // One process: a child forked just after the executor has looked could miss the signal, and be killed.
+      const step = box.start('echo ready; exec sleep 600');
       await step.output.printed('ready');
       step.abort({ reason });
       assertCancelled(await step.exit, reason, false);

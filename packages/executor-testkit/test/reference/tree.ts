@@ -11,7 +11,9 @@ export class Tree {
   }
 
   async signal(signal: NodeJS.Signals): Promise<void> {
-    for (const { pid } of await marked(this.mark)) signalProcess(pid, signal);
+    // In the moment of an exec a process shows no environment: the main one is known without.
+    const others = (await marked(this.mark)).filter(({ pid }) => pid !== this.pid);
+    for (const pid of [this.pid, ...others.map((other) => other.pid)]) signalProcess(pid, signal);
   }
 
   /** Kills what is left, and gives the number of those that were found. */
