@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { outputTo } from './io.js';
 import { version } from './version.js';
 
 /** Nobody reads any more (`ritmo-agent logs ID | head`): there is nothing left to do. */
@@ -17,8 +16,10 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   // There is nowhere left to say it, and what runs goes on.
   process.stderr.on('error', () => undefined);
   const { env } = process;
-  void import('./main.js')
-    .then(({ main }) => main(argv, { out: outputTo(process.stdout, env), err: outputTo(process.stderr, env), env }))
+  void Promise.all([import('./main.js'), import('./io.js')])
+    .then(([{ main }, { outputTo }]) =>
+      main(argv, { out: outputTo(process.stdout, env), err: outputTo(process.stderr, env), env }),
+    )
     .then((code) => process.exit(code))
     .catch((error: unknown) => {
       // Only where the program itself cannot be loaded.
