@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import type { SandboxRecord } from '@ritmo/agent-core/executor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { processExecutor } from '../src/index.js';
-import { crashingAgentFile } from './support/crashing-agent.js';
+import { crashingAgentFile, runCrashingAgent } from './support/crashing-agent.js';
 import { hostIn, outputScope, scope, sh, Workbench } from './support/bench.js';
 
 const root = process.getuid?.() === 0;
@@ -139,7 +139,7 @@ for (const level of ['sandbox', 'bare'] as const) {
     it('ends and removes what an agent that was killed has left, secrets too', async () => {
       const stateDir = mkdtempSync(join(bench.root, 'crashed-'));
       spawnSyncOk('chmod', ['711', stateDir]);
-      const script = `import { runCrashingAgent } from '${crashingAgentFile}'; await runCrashingAgent(...process.argv.slice(1))`;
+      const script = `import * as agent from '${crashingAgentFile}'; await agent.${runCrashingAgent.name}(...process.argv.slice(1))`;
       const child = spawn(
         process.execPath,
         ['--conditions=@ritmo/source', '--import', 'tsx', '--input-type=module', '-e', script, stateDir, level],
