@@ -1,10 +1,14 @@
 #!/usr/bin/env node
 import { version } from './version.js';
 
-/** Nobody reads any more (`ritmo-agent logs ID | head`): there is nothing left to do. */
+/**
+ * Nobody reads any more (`ritmo-agent logs ID | head`): what runs is stopped as by a signal, so that it cleans up after
+ * itself; where nothing listens to signals there is nothing left to do.
+ */
 function endWithReader(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
+  process.stdout.off('error', endWithReader).on('error', () => undefined);
+  if (!process.emit('SIGTERM', 'SIGTERM')) process.exit(0);
 }
 
 const argv = process.argv.slice(2);

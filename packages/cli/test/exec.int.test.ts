@@ -109,6 +109,17 @@ describe('ritmo-agent exec', () => {
     expect(exitCode).toBe(130);
   });
 
+  test('ends and cleans up when nobody reads its output any more', async () => {
+    const path = await jobFile(
+      'endless.yaml',
+      'grace: 1s\nsteps: [{ run: "while :; do echo tick; sleep 0.05; done" }]\n',
+    );
+    const child = new Cli(['exec', path, ...bare, '--state-dir', join(folder, 'state')]);
+    await child.line('stdout', 'tick');
+    child.stopReading();
+    expect((await child.ended).exitCode).toBe(130);
+  });
+
   test('runs several jobs at once on one state directory', async () => {
     const path = await jobFile('many.yaml', 'steps: [{ run: "echo one of many" }]\n');
     const ended = await Promise.all([run(path), run(path), run(path)]);
@@ -119,5 +130,6 @@ describe('ritmo-agent exec', () => {
     const places = await readdir(join(folder, 'state', 'exec'));
     for (const place of places)
       expect(await readdir(join(folder, 'state', 'exec', place, 'executors', 'process', 'sandboxes'))).toEqual([]);
+    expect(await readFile('/proc/self/mounts', 'utf8').catch(() => '')).not.toContain(folder);
   });
 });

@@ -38,6 +38,18 @@ export class Cli {
     this.#child.kill(signal);
   }
 
+  /** Closes the reading end of its output, as `head` does. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+  }
+
+  /** Ends it in good order, and by force where that takes too long. */
+  async stop(): Promise<void> {
+    this.kill('SIGTERM');
+    const force = setTimeout(() => this.kill('SIGKILL'), 10_000);
+    await this.ended.finally(() => clearTimeout(force));
+  }
+
   /** The first line that holds some words, as soon as it was printed. */
   async line(from: 'stdout' | 'stderr', words: string): Promise<string> {
     const found = () => this.#text[from].split('\n').find((line) => line.includes(words));

@@ -59,8 +59,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const child of this.#children) child.kill('SIGKILL');
-    await Promise.allSettled([...this.#children].map(({ ended }) => ended));
+    await Promise.allSettled([...this.#children].map((child) => child.stop()));
     await rm(this.folder, { recursive: true, force: true });
   }
 
