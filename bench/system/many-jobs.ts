@@ -6,7 +6,7 @@ const atOnce = 8;
 
 /** Many small jobs through the API server: how many a second, and what each costs. */
 export async function manyJobs(): Promise<void> {
-  await using system = await startSystem({ maxConcurrent: atOnce, logLevel: 'warn' });
+  await using system = await startSystem({ maxConcurrent: atOnce });
   const before = await costs(system);
   const begin = performance.now();
   const ids: string[] = [];

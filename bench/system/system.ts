@@ -41,11 +41,10 @@ export async function startSystem(options: {
       '--max-concurrent',
       String(options.maxConcurrent),
     ],
-    ...['--log-level', options.logLevel ?? 'info'],
   ]);
   const token = (await readFile(join(dataDir, 'user.token'), 'utf8')).trim();
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  await lineOf(agent, /running/);
+  await lineOf(agent, /takes jobs/);
   const get = (path: string) => fetch(`${url}${path}`, { headers });
   return {
     tap,

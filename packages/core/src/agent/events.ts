@@ -24,7 +24,7 @@ export interface AgentEvents {
   'step:finished': [
     event: { readonly jobId: JobId; readonly index: number; readonly exit: StepExit; readonly durationMs: number },
   ];
-  /** Masked bytes of the job's log, as they are recorded. */
+  /** Masked bytes of the job's log, as they are recorded; for jobs claimed while somebody listens. */
   'job:log': [event: { readonly jobId: JobId; readonly bytes: Uint8Array }];
   'artifact:stored': [event: { readonly jobId: JobId; readonly ref: ArtifactRef }];
   'job:cancelling': [event: { readonly jobId: JobId; readonly reason: CancelReason }];
@@ -51,6 +51,10 @@ export class SafeEmitter {
         this.#log.error({ err: error, event: name }, 'a listener of the agent threw');
       }
     }
+  }
+
+  has(name: keyof AgentEvents): boolean {
+    return this.#emitter.listenerCount(name) > 0;
   }
 
   on<Name extends keyof AgentEvents>(name: Name, listener: (...event: AgentEvents[Name]) => void): void {

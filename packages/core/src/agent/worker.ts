@@ -90,6 +90,7 @@ export class Worker {
       log,
       clock,
       reporting: this.#reporting.signal,
+      listens: (event) => events.has(event),
       emit: (event, payload) => events.emit(event, payload),
     };
     this.#heartbeat = new Heartbeat({

@@ -119,7 +119,7 @@ export class Build {
 
   /** What must be there before anything of the build is made. */
   async #open(): Promise<void> {
-    const { state, clock, policy, emit } = this.#context;
+    const { state, clock, policy, emit, listens } = this.#context;
     const { jobId, epoch } = this.lease;
     await state.journal.write(this.#entry);
     const short = this.#secrets.hide(this.#masks);
@@ -130,7 +130,7 @@ export class Build {
       clock,
       masks: this.#masks,
       ...(policy.maxLogBytes !== undefined && { maxBytes: policy.maxLogBytes }),
-      onAppend: (bytes) => emit('job:log', { jobId, bytes }),
+      ...(listens('job:log') && { onAppend: (bytes: Uint8Array) => emit('job:log', { jobId, bytes }) }),
     });
     this.#recorder = recorder;
     for (const name of short) {
@@ -203,6 +203,7 @@ export class Build {
     const recorder = this.#recorder as LogRecorder;
     const { epoch, jobId } = this.lease;
     recorder.note('info', `Ritmo agent ${version}, worker ${worker}, attempt ${epoch}.`);
+    if (this.job.caches.length > 0) recorder.note('warn', 'This version keeps no caches; `caches:` has no effect.');
     this.#secrets.checkDelivered();
     const admission = admit(this.job, executors, policy);
     this.#executorName = admission.executor.name;

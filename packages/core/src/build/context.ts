@@ -21,5 +21,7 @@ export interface BuildContext {
   readonly clock: Clock;
   /** Aborted when the agent gives up telling the server; what is not told stays in the journal. */
   readonly reporting: AbortSignal;
+  /** Whether anybody listens: what costs time is then left out. */
+  readonly listens: (name: keyof AgentEvents) => boolean;
   readonly emit: <Name extends keyof AgentEvents>(name: Name, event: AgentEvents[Name][0]) => void;
 }
