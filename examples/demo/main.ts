@@ -14,6 +14,7 @@ const say = (text = '') => process.stdout.write(`${text}\n`);
 /** The main job on a real build: a server, a worker, and a job that builds and tests a package of this repository. */
 async function demonstrate(serve: boolean): Promise<number> {
   const begin = performance.now();
+  const interrupted = signalled();
   const folder = serve ? await keptFolder() : await mkdtemp(join(tmpdir(), 'ritmo-demo-'));
   // Builds run as users of their own, who walk through to their workspace.
   await chmod(folder, 0o711);
@@ -25,8 +26,12 @@ async function demonstrate(serve: boolean): Promise<number> {
   const data = join(folder, 'server');
   const server = new Program(['api-server', '--data-dir', data, '--port', serve ? '8080' : '0']);
   const programs = [server];
+  let hurry = false;
+  void interrupted.then(() => {
+    hurry = !serve;
+  });
   const closeAll = async () => {
-    for (const program of programs.toReversed()) await program.end();
+    for (const program of programs.toReversed()) await program.end(hurry && program !== server);
   };
   try {
     const url = await server.waitFor(/(http:\/\/[^\s"/]+)/);
@@ -37,8 +42,8 @@ async function demonstrate(serve: boolean): Promise<number> {
     ]);
     programs.push(worker);
     const submit = ['submit', jobFile, '--follow', '--api-server', url, '--token-file', join(data, 'user.token')];
-    say(`\n$ ritmo-agent submit job.yaml --follow\n`);
-    const code = await Program.attached(submit);
+    say('\n$ ritmo-agent submit job.yaml --follow\n');
+    const code = await Program.attached(submit, interrupted);
     if (code !== 0) {
       say(`\nThe build did not succeed. What the worker said:\n${worker.text || '(nothing)'}`);
       return code;
@@ -49,7 +54,7 @@ async function demonstrate(serve: boolean): Promise<number> {
     say(`  state of the worker ${join(folder, 'worker')}`);
     say('\nWhat to try next:');
     for (const line of next(serve, url, data)) say(`  ${line}`);
-    if (serve) await untilSignal(programs);
+    if (serve) await Promise.race([interrupted, ...programs.map(({ ended }) => ended)]);
     return 0;
   } finally {
     await closeAll();
@@ -87,11 +92,7 @@ function git(...args: readonly string[]): string {
 function next(serve: boolean, url: string, data: string): string[] {
   const agent = 'npm run --silent ritmo-agent --';
   if (!serve) {
-    return [
-      `${agent} exec examples/jobs/hello.yaml --isolation process   run a job file without a server`,
-      `${agent} doctor                                              what this machine can isolate`,
-      'npm start -- --serve                                                       keep server and worker running',
-    ];
+    return [`${agent} exec examples/jobs/hello.yaml --isolation process`, `${agent} doctor`, 'npm start -- --serve'];
   }
   const flags = `--api-server ${url} --token-file ${join(data, 'user.token')}`;
   return [
@@ -102,14 +103,11 @@ function next(serve: boolean, url: string, data: string): string[] {
   ];
 }
 
-async function untilSignal(programs: readonly Program[]): Promise<void> {
-  await Promise.race([
-    ...programs.map(({ ended }) => ended),
-    new Promise((resolve) => {
-      process.once('SIGINT', resolve);
-      process.once('SIGTERM', resolve);
-    }),
-  ]);
+/** Resolves at the first signal to end. npm passes on what the terminal has sent already, so one may come twice. */
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+  });
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -26,9 +26,10 @@ export class Program {
     this.#child.stderr?.on('data', keep);
   }
 
-  /** Runs one on the terminal of this process; answers its exit code. */
-  static async attached(args: readonly string[]): Promise<number> {
+  /** Runs one on the terminal of this process, or until `interrupted`; answers its exit code. */
+  static async attached(args: readonly string[], interrupted: Promise<void>): Promise<number> {
     const child = spawn(process.execPath, [...ritmoAgent, ...args], { stdio: 'inherit' });
+    void interrupted.then(() => child.kill('SIGTERM'));
     const [code] = (await once(child, 'close')) as [number | null];
     return code ?? 1;
   }
@@ -47,9 +48,14 @@ export class Program {
     }
   }
 
-  /** Asks it to end, and waits until it has. */
-  async end(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGTERM');
+  /** Asks it to end, and waits until it has. `hurry`: a worker cancels its builds and does not wait for them. */
+  async end(hurry = false): Promise<void> {
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode === null && signalCode === null) {
+      this.#child.kill('SIGTERM');
+      // Another signal, since two of a kind may arrive as one.
+      if (hurry) this.#child.kill('SIGINT');
+    }
     await this.ended;
   }
 }
