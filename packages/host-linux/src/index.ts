@@ -1,4 +1,9 @@
 /** What executors share on a Linux host. Nothing here knows an executor by name. */
+export { endGroup, removeGroup } from './cgroup/end-group.js';
+export type { Cgroup, Cgroups, GroupEvents, GroupLimitName, GroupLimits, GroupUsage } from './cgroup/group.js';
+export { openCgroups } from './cgroup/open-cgroups.js';
+export { diskSpace, leastLoopBytes, mountLoopFolder, unmountLoopFolder } from './disk/loop-folder.js';
+export { usedSpace } from './disk/used-space.js';
 export { errnoOf, unlessErrno } from './errno.js';
 export { collectFiles } from './files/collect.js';
 export { Folder, type FolderItem, hasDescriptorPaths } from './files/folder.js';

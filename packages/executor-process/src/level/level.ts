@@ -1,5 +1,5 @@
 import type { Network } from '@ritmo/agent-core/executor';
-import type { Owner } from '@ritmo/host-linux';
+import type { Cgroup, Owner } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
 import type { Command } from '../step/command.js';
 import type { Started, StartSpec } from '../step/start.js';
@@ -22,6 +22,10 @@ export interface JobView {
   readonly network: Network;
   /** `NAME=value` in the first environment of every process of the job: how strays are found. */
   readonly mark: string;
+  /** What bounds and counts its processes, where the host has control groups for us. */
+  readonly group: Cgroup | undefined;
+  /** Bytes of /dev/shm. */
+  readonly shmBytes: number | undefined;
 }
 
 /** How the processes of a job are confined: the one thing in which `sandbox` and `bare` differ. */

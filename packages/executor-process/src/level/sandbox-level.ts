@@ -4,6 +4,7 @@ import { lstatSync } from 'node:fs';
 import { relative } from 'node:path';
 import { writeEtcFiles, jobUserName, sandboxHostname } from '../job/etc-files.js';
 import type { JobFolders } from '../job/folders.js';
+import { filterDescriptor, starterArgv } from '../confinement/starter.js';
 import { isRoot } from '../job/user.js';
 import type { Bind } from '../options.js';
 import { type Command, notStarted } from '../step/command.js';
@@ -47,6 +48,10 @@ export interface SandboxLevelSettings {
   /** `source` must be reachable for the user of a job. */
   readonly binds: readonly Bind[];
   readonly allowHostNetwork: boolean;
+  /** The file of the system call filter. */
+  readonly filter: string;
+  /** Whether builds must yield to the agent by their niceness, since no control group weighs them. */
+  readonly yielding: boolean;
   readonly shell: LauncherShell;
   readonly clock: Clock;
 }
@@ -66,7 +71,7 @@ export class SandboxLevel implements Level {
 
   describe(network: Network): string {
     const user = isRoot() ? 'a user of its own' : "the agent's user, in namespaces of its own";
-    return `process sandbox: bubblewrap, ${user}, network ${network}; no limits of memory, cpu, pids and disk`;
+    return `process sandbox: bubblewrap, ${user}, network ${network}`;
   }
 
   inside(): InsidePaths {
@@ -102,6 +107,7 @@ export class SandboxLevel implements Level {
       ...etcArgs(job.network === 'host'),
       ...jobEtcArgs(job.folders.etc),
       ...['--proc', '/proc', '--dev', '/dev'],
+      ...(job.shmBytes === undefined ? [] : ['--size', String(job.shmBytes), '--perms', '1777', '--tmpfs', '/dev/shm']),
       ...['--symlink', '../tmp', '/var/tmp', '--symlink', '../run', '/var/run'],
       ...['--bind', job.folders.tmp, sandboxPaths.tmp],
       ...['--bind', job.folders.home, sandboxPaths.home],
@@ -117,18 +123,17 @@ export class SandboxLevel implements Level {
         value,
       ]),
     ];
-    return {
-      file: this.#settings.bubblewrap,
+    const argv = starterArgv(job.group?.joinFiles.length ?? 0, this.#settings.filter, this.#settings.yielding, [
+      this.#settings.bubblewrap,
       // The rest comes through a descriptor: anybody on the host can read a command line.
-      args: [
-        '--args',
-        '4',
-        '--json-status-fd',
-        '5',
-        '--',
-        ...launcherArgv(this.#settings.shell, command.cwd, command.argv, true),
-      ],
+      ...['--args', '4', '--json-status-fd', '5', '--seccomp', filterDescriptor, '--'],
+      ...launcherArgv(this.#settings.shell, command.cwd, command.argv, true),
+    ]);
+    return {
+      file: argv[0] ?? '/bin/sh',
+      args: argv.slice(1),
       env: markEnvironment(job.mark),
+      writable: job.group?.joinFiles ?? [],
       ...(isRoot() ? { user: job.user } : {}),
       input: Buffer.from(args.map((arg) => `${arg}\0`).join('')),
       status: true,
