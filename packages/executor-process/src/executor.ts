@@ -11,6 +11,7 @@ import { BareLevel } from './level/bare-level.js';
 import type { Level } from './level/level.js';
 import { SandboxLevel } from './level/sandbox-level.js';
 import { isReachable, SharedPaths } from './mounts/shared-paths.js';
+import { Networks } from './network/networks.js';
 import type { Bind, ResolvedOptions } from './options.js';
 import { ProcessExecutor } from './process-executor.js';
 import { assertBareOptions, requireBubblewrap, requireSetpriv, requireShell, unavailable } from './requirements.js';
@@ -25,12 +26,16 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
   const users = new UserPool(options.uidBase);
   let memory: MemoryFolder | undefined;
   let cgroups: Cgroups | undefined;
+  let networks: Networks | undefined;
   try {
     const shared = new SharedPaths(join(instance, 'shared'), options.level === 'sandbox' && isRoot());
     const user = { uid: options.uidBase, gid: options.uidBase };
     // The bare level bounds nothing: what its processes do before they are in a group is theirs.
     cgroups = options.level === 'sandbox' ? openCgroups(`ritmo-${ownerHash(host)}`, user) : undefined;
-    const { level, facts } = await openLevel({ options, host, shared, instance, cgroups });
+    const network = options.level === 'sandbox' ? await Networks.tryOut(instance, user) : undefined;
+    networks = network instanceof Networks ? network : undefined;
+    const isolatedNetwork = networks !== undefined;
+    const { level, facts } = await openLevel({ options, host, shared, instance, cgroups, isolatedNetwork });
     const disk =
       options.level === 'sandbox' && options.diskLimit === 'auto'
         ? await tryDisk(instance)
@@ -45,11 +50,13 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
       shared,
       users,
       cgroups,
+      networks,
       disk: disk.kind,
       facts: {
         ...facts,
         secretsIn: memory.kind,
         cgroup: cgroups === undefined ? 'none' : `v${cgroups.version}`,
+        ...networkFacts(network),
         disk: disk.kind,
         ...(disk.why !== undefined && { noLoopDisk: disk.why }),
       },
@@ -63,6 +70,7 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
     return executor;
   } catch (error) {
     await memory?.[Symbol.asyncDispose]();
+    await networks?.[Symbol.asyncDispose]();
     cgroups?.close();
     await users[Symbol.asyncDispose]();
     await removeInstanceFolder(instance);
@@ -94,6 +102,13 @@ interface LevelParts {
   readonly shared: SharedPaths;
   readonly instance: string;
   readonly cgroups: Cgroups | undefined;
+  readonly isolatedNetwork: boolean;
+}
+
+function networkFacts(network: Networks | { readonly why: string } | undefined): Record<string, string> {
+  if (network === undefined) return {};
+  if (!(network instanceof Networks)) return { noIsolatedNetwork: network.why };
+  return { hostClosedBy: network.guarded ? 'routes and packet filter' : 'routes' };
 }
 
 async function openLevel({
@@ -102,6 +117,7 @@ async function openLevel({
   shared,
   instance,
   cgroups,
+  isolatedNetwork,
 }: LevelParts): Promise<{ level: Level; facts: Record<string, string | boolean> }> {
   for (const { source } of options.binds) {
     if (!existsSync(source))
@@ -119,6 +135,7 @@ async function openLevel({
     bubblewrap: bubblewrap.path,
     binds: await reachableBinds(options, shared),
     allowHostNetwork: options.allowHostNetwork,
+    isolatedNetwork,
     filter: writeFilter(instance),
     yielding: cgroups?.limits.includes('cpu') !== true,
     shell,

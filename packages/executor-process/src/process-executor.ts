@@ -34,6 +34,7 @@ import { endStrays, markedSandboxes } from './job/strays.js';
 import { isRoot, takeUser } from './job/user.js';
 import { JobVolume } from './job/volume.js';
 import type { SharedPaths } from './mounts/shared-paths.js';
+import type { JobNetwork, Networks } from './network/networks.js';
 import type { ResolvedOptions } from './options.js';
 import { refuseUnsupported } from './refuse.js';
 import type { CommandHost } from './step/run-command.js';
@@ -57,6 +58,8 @@ export interface ProcessExecutorSettings {
   /** Undefined where this host has no control groups for us. */
   readonly cgroups: Cgroups | undefined;
   readonly disk: DiskKind;
+  /** Undefined where `isolated` cannot be had. */
+  readonly networks: Networks | undefined;
   readonly facts: Readonly<Record<string, string | number | boolean>>;
   readonly commands: CommandHost;
 }
@@ -74,7 +77,8 @@ export class ProcessExecutor implements Executor {
     const { level } = settings.commands;
     this.capabilities = {
       isolation: level.name === 'sandbox' ? 'namespace' : 'none',
-      defaultNetwork: level.name === 'sandbox' ? 'none' : 'host',
+      // The best that confines and still lets a build fetch what it needs.
+      defaultNetwork: level.networks[0] ?? 'none',
       images: false,
       services: false,
       network: level.networks,
@@ -91,10 +95,15 @@ export class ProcessExecutor implements Executor {
   async tryOut(): Promise<void> {
     const { host } = this.#settings;
     const id = `trial-${process.pid}-${Date.now().toString(36)}`;
-    await using job = await this.#newJob({ sandboxId: id, slot: 0, network: 'none', limits: {} });
+    await using job = await this.#newJob({
+      sandboxId: id,
+      slot: 0,
+      network: this.capabilities.defaultNetwork,
+      limits: {},
+    });
     host.log.debug({ sandboxId: id }, 'Trying the sandbox');
     job.makeRoot();
-    await job.makeFolders();
+    await job.make(AbortSignal.timeout(20_000));
     await trySandbox(job);
   }
 
@@ -134,7 +143,7 @@ export class ProcessExecutor implements Executor {
       job.makeRoot();
       await scope.record(job.record(executorName));
       scope.signal.throwIfAborted();
-      await job.makeFolders();
+      await job.make(scope.signal);
       scope.signal.throwIfAborted();
       return new JobVolume(job, this.#settings.shared);
     } catch (error) {
@@ -197,6 +206,7 @@ export class ProcessExecutor implements Executor {
       toolPaths: options.toolPaths,
       group: this.#newGroup(user, id, limits),
       limits,
+      openNetwork: network === 'isolated' ? (signal) => this.#openNetwork(user, signal) : undefined,
       log: host.log,
       onDisposed: () => {
         users.giveBack(user);
@@ -205,6 +215,12 @@ export class ProcessExecutor implements Executor {
     });
     this.#jobs.set(id, job);
     return job;
+  }
+
+  async #openNetwork(user: Owner, signal: AbortSignal): Promise<JobNetwork> {
+    const { networks } = this.#settings;
+    if (networks === undefined) throw new RitmoError('RITMO_INTERNAL', 'There are no isolated networks here.');
+    return await networks.open(user, signal);
   }
 
   #newGroup(user: Owner, id: SandboxId, { cpus, memoryBytes, pids }: ResourceLimits): Cgroup | undefined {
@@ -272,11 +288,12 @@ export class ProcessExecutor implements Executor {
   }
 
   async #dispose(): Promise<void> {
-    const { memory, instance, users, cgroups } = this.#settings;
+    const { memory, instance, users, cgroups, networks } = this.#settings;
     await Promise.all([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
     // What a sandbox of somebody else (adopted, not swept yet) has in memory stays.
     if ((unlessErrno(['ENOENT'], () => readdirSync(memory.path)) ?? []).length === 0)
       await memory[Symbol.asyncDispose]();
+    await networks?.[Symbol.asyncDispose]();
     cgroups?.close();
     await removeInstanceFolder(instance);
     await users[Symbol.asyncDispose]();

@@ -18,6 +18,10 @@ export {
 } from './mounts/memory-folder.js';
 export { mount, unmountBelow } from './mounts/mount.js';
 export { listMounts, type Mount, mountsBelow } from './mounts/mount-table.js';
+export { hostPrefixes } from './network/host-addresses.js';
+export { LocalRule } from './network/local-rule.js';
+export { findNetworkTools, type NetworkTools, withTunNode } from './network/network-tools.js';
+export { PrivateNetwork, type PrivateNetworkRequest, privateNameServer } from './network/private-network.js';
 export { findProgram } from './process/find-program.js';
 export { inheritedDescriptors } from './process/inherited-descriptors.js';
 export { signalPid, signalProcess } from './process/signal.js';

@@ -12,6 +12,7 @@ import {
 } from '@ritmo/agent-core/executor';
 import { type Cgroup, type Owner, removeGroup, removeTree } from '@ritmo/host-linux';
 import type { InsidePaths, JobView } from '../level/level.js';
+import type { JobNetwork } from '../network/networks.js';
 import type { Command } from '../step/command.js';
 import { type CommandHost, runCommand } from '../step/run-command.js';
 import type { JobDisk } from '../disk/job-disk.js';
@@ -31,6 +32,8 @@ export interface JobSettings {
   readonly group: Cgroup | undefined;
   readonly limits: ResourceLimits;
   readonly disk: JobDisk;
+  /** Makes the way out of a job with network `isolated`. */
+  readonly openNetwork: ((signal: AbortSignal) => Promise<JobNetwork>) | undefined;
   readonly log: Logger;
   readonly onDisposed: () => void;
 }
@@ -50,6 +53,7 @@ export class Job implements AsyncDisposable, JobView {
   readonly #disposing = new AbortController();
   #running: Promise<unknown> | undefined;
   #disposed: Promise<void> | undefined;
+  #network: JobNetwork | undefined;
   #cpuMs = 0;
   /** Whether a command ended without the proof that nothing of it is left. */
   #unproven = false;
@@ -83,15 +87,24 @@ export class Job implements AsyncDisposable, JobView {
     chmodSync(this.folders.root, 0o711);
   }
 
-  async makeFolders(): Promise<void> {
-    await this.#settings.disk.open();
+  get privateNetwork(): JobNetwork | undefined {
+    return this.#network;
+  }
+
+  /** Makes the rest: file system, network, folders. */
+  async make(signal: AbortSignal): Promise<void> {
+    const opened = await Promise.allSettled([
+      this.#settings.disk.open(),
+      this.#settings.openNetwork?.(signal).then((network) => (this.#network = network)),
+    ]);
+    for (const result of opened) if (result.status === 'rejected') throw result.reason;
     mkdirSync(this.folders.memory, { mode: 0o711 });
     chmodSync(this.folders.memory, 0o711);
     for (const folder of [this.folders.workspace, this.folders.home, this.folders.tmp, this.folders.privateDir]) {
       this.makeOwnFolder(folder);
     }
     await this.#settings.disk.openTmp(this.user);
-    this.#host.level.prepareFolders(this.folders, this.user);
+    this.#host.level.prepareFolders(this.folders, this.user, this.network);
   }
 
   makeOwnFolder(folder: string): void {
@@ -153,6 +166,7 @@ export class Job implements AsyncDisposable, JobView {
   }
 
   async #run(command: Command, scope: StepScope): Promise<StepExit> {
+    await this.#network?.closeHost();
     const signal = AbortSignal.any([scope.signal, this.#disposing.signal]);
     const { exit, cpuMs } = await runCommand(
       this.#host,
@@ -178,6 +192,7 @@ export class Job implements AsyncDisposable, JobView {
       const { level, clock } = this.#host;
       if (this.group !== undefined) await removeGroup(this.group);
       if (level.name === 'bare' || this.#unproven) await endStrays(this, level.name, clock);
+      await this.#network?.[Symbol.asyncDispose]();
       await this.#settings.disk.close();
       await removeTree(this.folders.memory);
       await removeTree(this.folders.root);

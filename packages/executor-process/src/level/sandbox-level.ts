@@ -1,8 +1,8 @@
 import type { Clock, Network } from '@ritmo/agent-core/executor';
-import { makePlace } from '@ritmo/host-linux';
+import { makePlace, privateNameServer } from '@ritmo/host-linux';
 import { lstatSync } from 'node:fs';
 import { relative } from 'node:path';
-import { writeEtcFiles, jobUserName, sandboxHostname } from '../job/etc-files.js';
+import { writeEtcFiles, writeResolver, jobUserName, sandboxHostname } from '../job/etc-files.js';
 import type { JobFolders } from '../job/folders.js';
 import { filterDescriptor, starterArgv } from '../confinement/starter.js';
 import { isRoot } from '../job/user.js';
@@ -48,6 +48,7 @@ export interface SandboxLevelSettings {
   /** `source` must be reachable for the user of a job. */
   readonly binds: readonly Bind[];
   readonly allowHostNetwork: boolean;
+  readonly isolatedNetwork: boolean;
   /** The file of the system call filter. */
   readonly filter: string;
   /** Whether builds must yield to the agent by their niceness, since no control group weighs them. */
@@ -65,7 +66,11 @@ export class SandboxLevel implements Level {
 
   constructor(settings: SandboxLevelSettings) {
     this.#settings = settings;
-    this.networks = settings.allowHostNetwork ? ['none', 'host'] : ['none'];
+    this.networks = [
+      ...(settings.isolatedNetwork ? (['isolated'] as const) : []),
+      'none',
+      ...(settings.allowHostNetwork ? (['host'] as const) : []),
+    ];
     this.#system = systemArgs();
   }
 
@@ -78,8 +83,9 @@ export class SandboxLevel implements Level {
     return sandboxPaths;
   }
 
-  prepareFolders(folders: JobFolders, user: { uid: number; gid: number }): void {
+  prepareFolders(folders: JobFolders, user: { uid: number; gid: number }, network: Network): void {
     writeEtcFiles(folders.etc, user, sandboxPaths.home);
+    if (network === 'isolated') writeResolver(folders.etc, privateNameServer);
   }
 
   place(job: JobView): void {
@@ -102,10 +108,12 @@ export class SandboxLevel implements Level {
   startSpec(job: JobView, command: Command): StartSpec {
     const args = [
       ...confinementArgs,
-      ...(job.network === 'host' ? [] : ['--unshare-net']),
+      ...(job.network === 'none' ? ['--unshare-net'] : []),
+      // In the namespace that holds the network it is root that enters.
+      ...['--uid', String(job.user.uid), '--gid', String(job.user.gid)],
       ...this.#system,
-      ...etcArgs(job.network === 'host'),
-      ...jobEtcArgs(job.folders.etc),
+      ...etcArgs(job.network),
+      ...jobEtcArgs(job.folders.etc, job.network),
       ...['--proc', '/proc', '--dev', '/dev'],
       ...(job.shmBytes === undefined ? [] : ['--size', String(job.shmBytes), '--perms', '1777', '--tmpfs', '/dev/shm']),
       ...['--symlink', '../tmp', '/var/tmp', '--symlink', '../run', '/var/run'],
@@ -124,6 +132,7 @@ export class SandboxLevel implements Level {
       ]),
     ];
     const argv = starterArgv(job.group?.joinFiles.length ?? 0, this.#settings.filter, this.#settings.yielding, [
+      ...(job.privateNetwork?.enter() ?? []),
       this.#settings.bubblewrap,
       // The rest comes through a descriptor: anybody on the host can read a command line.
       ...['--args', '4', '--json-status-fd', '5', '--seccomp', filterDescriptor, '--'],
@@ -145,8 +154,9 @@ export class SandboxLevel implements Level {
   }
 }
 
-function jobEtcArgs(folder: string): string[] {
-  return ['passwd', 'group', 'hosts', 'hostname'].flatMap((name) => ['--ro-bind', `${folder}/${name}`, `/etc/${name}`]);
+function jobEtcArgs(folder: string, network: Network): string[] {
+  const names = ['passwd', 'group', 'hosts', 'hostname', ...(network === 'isolated' ? ['resolv.conf'] : [])];
+  return names.flatMap((name) => ['--ro-bind', `${folder}/${name}`, `/etc/${name}`]);
 }
 
 function bindArgs({ source, target = source, access }: Bind): string[] {

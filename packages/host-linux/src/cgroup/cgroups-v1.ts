@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { signalPid } from '../process/signal.js';
 import {
@@ -50,6 +51,10 @@ export class CgroupsV1 implements Cgroups {
     const folders = this.#folders(name);
     const group = new GroupV1(name, folders);
     try {
+      for (const [controller, parent] of Object.entries(this.#parents)) {
+        // Another process of this installation may have taken the parent away when it closed.
+        if (!existsSync(parent)) usable(parent, controller as Controller);
+      }
       for (const folder of Object.values(folders)) makeGroup(folder);
       limit(folders, limits);
       return group;

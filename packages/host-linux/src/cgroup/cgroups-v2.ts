@@ -45,6 +45,8 @@ export class CgroupsV2 implements Cgroups {
   }
 
   create(name: string, limits: GroupLimits): Cgroup {
+    // Another process of this installation may have taken the parent away when it closed.
+    if (!existsSync(this.path)) tryBelow(dirname(this.path), basename(this.path));
     const folder = join(this.path, name);
     const group = new GroupV2(folder);
     try {
