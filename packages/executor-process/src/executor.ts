@@ -1,14 +1,17 @@
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { type Executor, type ExecutorHost, RitmoError } from '@ritmo/agent-core/executor';
-import { type MemoryFolder, openMemoryFolder, UserPool } from '@ritmo/host-linux';
+import { type Cgroups, type MemoryFolder, openCgroups, openMemoryFolder, UserPool } from '@ritmo/host-linux';
+import { seccompFilter } from './confinement/seccomp.js';
+import { tryDisk } from './disk/try-disk.js';
 import { openInstanceFolder, removeInstanceFolder } from './instance-folder.js';
 import { isRoot } from './job/user.js';
 import { BareLevel } from './level/bare-level.js';
 import type { Level } from './level/level.js';
 import { SandboxLevel } from './level/sandbox-level.js';
 import { isReachable, SharedPaths } from './mounts/shared-paths.js';
+import { Networks } from './network/networks.js';
 import type { Bind, ResolvedOptions } from './options.js';
 import { ProcessExecutor } from './process-executor.js';
 import { assertBareOptions, requireBubblewrap, requireSetpriv, requireShell, unavailable } from './requirements.js';
@@ -22,9 +25,21 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
   const instance = await openInstanceFolder(join(host.stateDir, 'run'));
   const users = new UserPool(options.uidBase);
   let memory: MemoryFolder | undefined;
+  let cgroups: Cgroups | undefined;
+  let networks: Networks | undefined;
   try {
     const shared = new SharedPaths(join(instance, 'shared'), options.level === 'sandbox' && isRoot());
-    const { level, facts } = await openLevel(options, host, shared);
+    const user = { uid: options.uidBase, gid: options.uidBase };
+    // The bare level bounds nothing: what its processes do before they are in a group is theirs.
+    cgroups = options.level === 'sandbox' ? openCgroups(`ritmo-${ownerHash(host)}`, user) : undefined;
+    const network = options.level === 'sandbox' ? await Networks.tryOut(instance, user) : undefined;
+    networks = network instanceof Networks ? network : undefined;
+    const isolatedNetwork = networks !== undefined;
+    const { level, facts } = await openLevel({ options, host, shared, instance, cgroups, isolatedNetwork });
+    const disk =
+      options.level === 'sandbox' && options.diskLimit === 'auto'
+        ? await tryDisk(instance)
+        : { kind: 'watch' as const, why: 'the operator has chosen so' };
     memory = await openMemoryFolder({ path: join(host.stateDir, 'memory'), maxBytes: memoryBytes });
     const executor = new ProcessExecutor({
       host,
@@ -34,7 +49,17 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
       instance,
       shared,
       users,
-      facts: { ...facts, secretsIn: memory.kind },
+      cgroups,
+      networks,
+      disk: disk.kind,
+      facts: {
+        ...facts,
+        secretsIn: memory.kind,
+        cgroup: cgroups === undefined ? 'none' : `v${cgroups.version}`,
+        ...networkFacts(network),
+        disk: disk.kind,
+        ...(disk.why !== undefined && { noLoopDisk: disk.why }),
+      },
       commands: {
         level,
         pipes: new PipePool(join(instance, 'pipes')),
@@ -45,6 +70,8 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
     return executor;
   } catch (error) {
     await memory?.[Symbol.asyncDispose]();
+    await networks?.[Symbol.asyncDispose]();
+    cgroups?.close();
     await users[Symbol.asyncDispose]();
     await removeInstanceFolder(instance);
     throw error;
@@ -53,7 +80,7 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
 
 function openSandboxesFolder({ workspaceRoot, uidBase }: ResolvedOptions, host: ExecutorHost): string {
   // A root that the operator named may be shared with other agents.
-  const owner = createHash('sha256').update(host.ownerId).digest('hex').slice(0, 16);
+  const owner = ownerHash(host);
   const folder = join(workspaceRoot === undefined ? host.stateDir : join(workspaceRoot, `ritmo-${owner}`), 'sandboxes');
   mkdirSync(folder, { recursive: true, mode: 0o711 });
   for (const made of workspaceRoot === undefined ? [folder] : [dirname(folder), folder]) chmodSync(made, 0o711);
@@ -67,11 +94,31 @@ function openSandboxesFolder({ workspaceRoot, uidBase }: ResolvedOptions, host: 
   return folder;
 }
 
-async function openLevel(
-  options: ResolvedOptions,
-  { clock }: ExecutorHost,
-  shared: SharedPaths,
-): Promise<{ level: Level; facts: Record<string, string | boolean> }> {
+const ownerHash = ({ ownerId }: ExecutorHost) => createHash('sha256').update(ownerId).digest('hex').slice(0, 16);
+
+interface LevelParts {
+  readonly options: ResolvedOptions;
+  readonly host: ExecutorHost;
+  readonly shared: SharedPaths;
+  readonly instance: string;
+  readonly cgroups: Cgroups | undefined;
+  readonly isolatedNetwork: boolean;
+}
+
+function networkFacts(network: Networks | { readonly why: string } | undefined): Record<string, string> {
+  if (network === undefined) return {};
+  if (!(network instanceof Networks)) return { noIsolatedNetwork: network.why };
+  return { hostClosedBy: network.guarded ? 'routes and packet filter' : 'routes' };
+}
+
+async function openLevel({
+  options,
+  host: { clock },
+  shared,
+  instance,
+  cgroups,
+  isolatedNetwork,
+}: LevelParts): Promise<{ level: Level; facts: Record<string, string | boolean> }> {
   for (const { source } of options.binds) {
     if (!existsSync(source))
       throw unavailable(`There is no ${source} to bind.`, 'Correct `binds` of the process executor.');
@@ -88,10 +135,25 @@ async function openLevel(
     bubblewrap: bubblewrap.path,
     binds: await reachableBinds(options, shared),
     allowHostNetwork: options.allowHostNetwork,
+    isolatedNetwork,
+    filter: writeFilter(instance),
+    yielding: cgroups?.limits.includes('cpu') !== true,
     shell,
     clock,
   });
   return { level, facts: { level: 'sandbox', bubblewrap: bubblewrap.version } };
+}
+
+/** The system call filter as a file that the users of jobs can read. */
+function writeFilter(instance: string): string {
+  const filter = seccompFilter(process.arch);
+  if (filter === undefined) {
+    throw unavailable(`There is no system call filter for ${process.arch}.`, 'Use x64 or arm64, or the level `bare`.');
+  }
+  const path = join(instance, 'seccomp.bpf');
+  writeFileSync(path, filter, { mode: 0o644 });
+  chmodSync(path, 0o644);
+  return path;
 }
 
 async function reachableBinds({ binds, uidBase }: ResolvedOptions, shared: SharedPaths): Promise<Bind[]> {

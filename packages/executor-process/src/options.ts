@@ -36,6 +36,11 @@ export const optionsSchema = z.strictObject({
   allowHostNetwork: z.boolean().default(false),
   /** Folders inside that come first in PATH. They must be below /usr or in a bind. */
   toolPaths: z.array(absolutePath).default([]),
+  /**
+   * How `limits.disk` is kept: `auto` by a file system of that size, mounted, as root where it can be had, else as
+   * `watch`: what is there is counted every second, and the step ended when it is too much.
+   */
+  diskLimit: z.enum(['auto', 'watch']).default('auto'),
   /** Where workspaces lie; the executor's state folder where absent. */
   workspaceRoot: absolutePath.optional(),
 });

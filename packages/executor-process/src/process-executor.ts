@@ -5,6 +5,7 @@ import {
   type ExecutorHost,
   type PrepareScope,
   type ProbeReport,
+  type ResourceLimits,
   RitmoError,
   type Sandbox,
   type SandboxId,
@@ -12,7 +13,19 @@ import {
   type SweepReport,
   type WorkspaceVolume,
 } from '@ritmo/agent-core/executor';
-import { listProcesses, type MemoryFolder, removeTree, unlessErrno, type UserPool } from '@ritmo/host-linux';
+import {
+  type Cgroup,
+  type Cgroups,
+  listProcesses,
+  type MemoryFolder,
+  type Owner,
+  removeGroup,
+  removeTree,
+  unlessErrno,
+  unmountBelow,
+  type UserPool,
+} from '@ritmo/host-linux';
+import { type DiskKind, JobDisk } from './disk/job-disk.js';
 import { removeInstanceFolder } from './instance-folder.js';
 import { jobFolders } from './job/folders.js';
 import { isSandboxId, Job } from './job/job.js';
@@ -21,6 +34,7 @@ import { endStrays, markedSandboxes } from './job/strays.js';
 import { isRoot, takeUser } from './job/user.js';
 import { JobVolume } from './job/volume.js';
 import type { SharedPaths } from './mounts/shared-paths.js';
+import type { JobNetwork, Networks } from './network/networks.js';
 import type { ResolvedOptions } from './options.js';
 import { refuseUnsupported } from './refuse.js';
 import type { CommandHost } from './step/run-command.js';
@@ -28,6 +42,8 @@ import { trySandbox } from './trial.js';
 
 const executorName = 'process';
 const markName = 'RITMO_SANDBOX';
+/** Processes of a command that are ours: bubblewrap, the first of the job's pid namespace, the launcher. */
+const ownProcesses = 3;
 
 export interface ProcessExecutorSettings {
   readonly host: ExecutorHost;
@@ -39,6 +55,11 @@ export interface ProcessExecutorSettings {
   readonly instance: string;
   readonly shared: SharedPaths;
   readonly users: UserPool;
+  /** Undefined where this host has no control groups for us. */
+  readonly cgroups: Cgroups | undefined;
+  readonly disk: DiskKind;
+  /** Undefined where `isolated` cannot be had. */
+  readonly networks: Networks | undefined;
   readonly facts: Readonly<Record<string, string | number | boolean>>;
   readonly commands: CommandHost;
 }
@@ -56,11 +77,13 @@ export class ProcessExecutor implements Executor {
     const { level } = settings.commands;
     this.capabilities = {
       isolation: level.name === 'sandbox' ? 'namespace' : 'none',
-      defaultNetwork: level.name === 'sandbox' ? 'none' : 'host',
+      // The best that confines and still lets a build fetch what it needs.
+      defaultNetwork: level.networks[0] ?? 'none',
       images: false,
       services: false,
       network: level.networks,
-      limits: [],
+      // What the bare level writes may lie anywhere.
+      limits: level.name === 'sandbox' ? [...(settings.cgroups?.limits ?? []), 'disk'] : [],
       os: [process.platform === 'darwin' ? 'darwin' : 'linux'],
       arch: process.arch === 'x64' || process.arch === 'arm64' ? [process.arch] : [],
       separateStderr: true,
@@ -72,10 +95,15 @@ export class ProcessExecutor implements Executor {
   async tryOut(): Promise<void> {
     const { host } = this.#settings;
     const id = `trial-${process.pid}-${Date.now().toString(36)}`;
-    await using job = await this.#newJob(id, 0, 'none');
+    await using job = await this.#newJob({
+      sandboxId: id,
+      slot: 0,
+      network: this.capabilities.defaultNetwork,
+      limits: {},
+    });
     host.log.debug({ sandboxId: id }, 'Trying the sandbox');
     job.makeRoot();
-    job.makeFolders();
+    await job.make(AbortSignal.timeout(20_000));
     await trySandbox(job);
   }
 
@@ -110,12 +138,13 @@ export class ProcessExecutor implements Executor {
   async allocate(request: SandboxRequest, scope: PrepareScope): Promise<WorkspaceVolume> {
     this.#refuse(request);
     scope.signal.throwIfAborted();
-    const job = await this.#newJob(request.sandboxId, request.slot, request.network);
+    const job = await this.#newJob(request);
     try {
       job.makeRoot();
       await scope.record(job.record(executorName));
       scope.signal.throwIfAborted();
-      job.makeFolders();
+      await job.make(scope.signal);
+      scope.signal.throwIfAborted();
       return new JobVolume(job, this.#settings.shared);
     } catch (error) {
       await job[Symbol.asyncDispose]();
@@ -160,17 +189,24 @@ export class ProcessExecutor implements Executor {
       throw new RitmoError('RITMO_INTERNAL', `"${request.sandboxId}" is no sandbox id.`);
   }
 
-  async #newJob(id: SandboxId, slot: number, network: SandboxRequest['network']): Promise<Job> {
+  async #newJob(request: Pick<SandboxRequest, 'sandboxId' | 'slot' | 'network' | 'limits'>): Promise<Job> {
+    const { sandboxId: id, slot, network, limits } = request;
     const { commands, sandboxes, memory, options, host, users } = this.#settings;
     if (this.#jobs.has(id)) throw new RitmoError('RITMO_INTERNAL', `There is a sandbox ${id} already.`);
     const user = await takeUser(users, slot);
+    const ownDisk = limits.diskBytes !== undefined && this.#settings.disk === 'loop';
+    const folders = jobFolders(sandboxes, memory.path, id, ownDisk);
     const job: Job = new Job(commands, {
       id,
       user,
       network,
-      folders: jobFolders(sandboxes, memory.path, id),
+      folders,
+      disk: new JobDisk({ kind: this.#settings.disk, folders, limits, clock: host.clock }),
       mark: this.#mark(id),
       toolPaths: options.toolPaths,
+      group: this.#newGroup(user, id, limits),
+      limits,
+      openNetwork: network === 'isolated' ? (signal) => this.#openNetwork(user, signal) : undefined,
       log: host.log,
       onDisposed: () => {
         users.giveBack(user);
@@ -179,6 +215,29 @@ export class ProcessExecutor implements Executor {
     });
     this.#jobs.set(id, job);
     return job;
+  }
+
+  async #openNetwork(user: Owner, signal: AbortSignal): Promise<JobNetwork> {
+    const { networks } = this.#settings;
+    if (networks === undefined) throw new RitmoError('RITMO_INTERNAL', 'There are no isolated networks here.');
+    return await networks.open(user, signal);
+  }
+
+  #newGroup(user: Owner, id: SandboxId, { cpus, memoryBytes, pids }: ResourceLimits): Cgroup | undefined {
+    const { cgroups, users } = this.#settings;
+    try {
+      return cgroups?.create(id, {
+        ...(cpus !== undefined && { cpus }),
+        ...(memoryBytes !== undefined && { memoryBytes }),
+        ...(pids !== undefined && { pids: pids + ownProcesses }),
+      });
+    } catch (error) {
+      users.giveBack(user);
+      const said = error instanceof Error ? error.message : String(error);
+      throw new RitmoError('RITMO_EXECUTOR_UNSUPPORTED', `The limits of the job are not accepted here: ${said}.`, {
+        cause: error,
+      });
+    }
   }
 
   #describe(job: Job): string {
@@ -203,7 +262,8 @@ export class ProcessExecutor implements Executor {
       (folder) => unlessErrno(['ENOENT'], () => readdirSync(folder)) ?? [],
     );
     const running = markedSandboxes(listProcesses(), `${markName}=${host.ownerId}/`);
-    const ids = new Set([...this.#jobs.keys(), ...named, ...running].filter(isSandboxId));
+    const grouped = this.#settings.cgroups?.names() ?? [];
+    const ids = new Set([...this.#jobs.keys(), ...named, ...running, ...grouped].filter(isSandboxId));
     for (const id of keep) ids.delete(id);
     return ids;
   }
@@ -214,22 +274,27 @@ export class ProcessExecutor implements Executor {
       await open[Symbol.asyncDispose]();
       return;
     }
-    const { sandboxes, memory, commands, host, users } = this.#settings;
-    const folders = jobFolders(sandboxes, memory.path, id);
-    const uid = unlessErrno(['ENOENT'], () => statSync(folders.workspace))?.uid ?? 0;
+    const { sandboxes, memory, commands, host, users, cgroups } = this.#settings;
+    if (cgroups !== undefined) await removeGroup(cgroups.existing(id));
+    const folders = jobFolders(sandboxes, memory.path, id, false);
+    const places = [folders, jobFolders(sandboxes, memory.path, id, true)].map(({ workspace }) => workspace);
+    const uid = places.map((path) => unlessErrno(['ENOENT'], () => statSync(path))?.uid).find(Boolean) ?? 0;
     // By their user only while nobody else can have given it out.
     const owned = isRoot() && (await users.claim(uid));
     await endStrays({ mark: this.#mark(id), user: { uid: owned ? uid : 0, gid: 0 } }, commands.level.name, host.clock);
+    await unmountBelow(folders.root);
     await removeTree(folders.memory);
     await removeTree(folders.root);
   }
 
   async #dispose(): Promise<void> {
-    const { memory, instance, users } = this.#settings;
+    const { memory, instance, users, cgroups, networks } = this.#settings;
     await Promise.all([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
     // What a sandbox of somebody else (adopted, not swept yet) has in memory stays.
     if ((unlessErrno(['ENOENT'], () => readdirSync(memory.path)) ?? []).length === 0)
       await memory[Symbol.asyncDispose]();
+    await networks?.[Symbol.asyncDispose]();
+    cgroups?.close();
     await removeInstanceFolder(instance);
     await users[Symbol.asyncDispose]();
   }

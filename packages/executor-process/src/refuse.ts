@@ -1,4 +1,19 @@
-import { type ExecutorCapabilities, RitmoError, type SandboxRequest } from '@ritmo/agent-core/executor';
+import {
+  type ExecutorCapabilities,
+  type LimitName,
+  type ResourceLimits,
+  RitmoError,
+  type SandboxRequest,
+} from '@ritmo/agent-core/executor';
+
+const limitNames = {
+  cpus: 'cpu',
+  memoryBytes: 'memory',
+  pids: 'pids',
+  diskBytes: 'disk',
+  tmpBytes: 'disk',
+  shmBytes: 'disk',
+} as const satisfies Record<keyof ResourceLimits, LimitName>;
 
 /** Throws RITMO_EXECUTOR_UNSUPPORTED for the first thing that the request asks for and the executor does not declare. */
 export function refuseUnsupported(request: SandboxRequest, capabilities: ExecutorCapabilities, bare: boolean): void {
@@ -8,8 +23,10 @@ export function refuseUnsupported(request: SandboxRequest, capabilities: Executo
   if (!capabilities.network.includes(network)) {
     throw unsupported(`network ${network}`, `This worker offers: ${capabilities.network.join(', ')}.`);
   }
-  const limit = Object.entries(limits).find(([, value]) => value !== undefined)?.[0];
-  if (limit !== undefined) throw unsupported(`the limit ${limit}`, `Leave \`${limit}\` out of \`limits:\`.`);
+  for (const [limit, name] of Object.entries(limitNames)) {
+    if (limits[limit as keyof ResourceLimits] === undefined || capabilities.limits.includes(name)) continue;
+    throw unsupported(`a limit on ${name}`, `Leave it out of \`limits:\`; \`ritmo-agent doctor\` says what it needs.`);
+  }
   if (bare && profile === 'hardened') throw unsupported('the profile hardened', 'Use the sandbox level.');
   if (!Number.isSafeInteger(slot) || slot < 0) throw new RitmoError('RITMO_INTERNAL', `${slot} is no slot.`);
 }

@@ -35,6 +35,7 @@ function assertConfined(status: string, uid: number): void {
       : 'another user than asked',
     isRoot() && field('Groups') !== '' && field('Groups') !== String(uid) ? 'groups of the agent' : undefined,
     field('NoNewPrivs') === '1' ? undefined : 'able to gain privileges',
+    field('Seccomp') === '2' ? undefined : 'no system call filter',
     /^0+$/.test(field('CapEff') ?? '') ? undefined : 'capabilities',
     /^0+$/.test(field('CapBnd') ?? '') ? undefined : 'a bounding set of capabilities',
   ].filter((problem) => problem !== undefined);

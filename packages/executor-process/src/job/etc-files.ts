@@ -25,3 +25,8 @@ export function writeEtcFiles(
     writeFileSync(join(folder, name), `${lines.join('\n')}\n`, { mode: 0o644 });
   }
 }
+
+/** Names the server that a job with a network of its own asks. */
+export function writeResolver(folder: string, address: string): void {
+  writeFileSync(join(folder, 'resolv.conf'), `nameserver ${address}\n`, { mode: 0o644 });
+}

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 /** Where the folders of one job lie on the host. All but `root` belong to the job's user. */
 export interface JobFolders {
   readonly root: string;
+  /** Where the job's own file system is mounted, which holds workspace, home and tmp. */
+  readonly disk: string | undefined;
   readonly workspace: string;
   readonly home: string;
   readonly tmp: string;
@@ -13,13 +15,16 @@ export interface JobFolders {
   readonly privateDir: string;
 }
 
-export function jobFolders(sandboxes: string, memory: string, sandboxId: string): JobFolders {
+export function jobFolders(sandboxes: string, memory: string, sandboxId: string, ownDisk: boolean): JobFolders {
   const root = join(sandboxes, sandboxId);
+  const disk = ownDisk ? join(root, 'disk') : undefined;
+  const base = disk ?? root;
   return {
     root,
-    workspace: join(root, 'workspace'),
-    home: join(root, 'home'),
-    tmp: join(root, 'tmp'),
+    disk,
+    workspace: join(base, 'workspace'),
+    home: join(base, 'home'),
+    tmp: join(base, 'tmp'),
     etc: join(root, 'etc'),
     memory: join(memory, sandboxId),
     privateDir: join(memory, sandboxId, 'private'),

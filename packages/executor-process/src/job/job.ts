@@ -3,15 +3,19 @@ import { basename, join, posix } from 'node:path';
 import {
   type Logger,
   type Network,
+  type ResourceLimits,
+  type ResourceUsage,
   RitmoError,
   type SandboxRecord,
   type StepExit,
   type StepScope,
 } from '@ritmo/agent-core/executor';
-import { type Owner, removeTree } from '@ritmo/host-linux';
+import { type Cgroup, type Owner, removeGroup, removeTree } from '@ritmo/host-linux';
 import type { InsidePaths, JobView } from '../level/level.js';
+import type { JobNetwork } from '../network/networks.js';
 import type { Command } from '../step/command.js';
 import { type CommandHost, runCommand } from '../step/run-command.js';
+import type { JobDisk } from '../disk/job-disk.js';
 import type { JobFolders } from './folders.js';
 import { endStrays } from './strays.js';
 import { isRoot } from './user.js';
@@ -25,6 +29,11 @@ export interface JobSettings {
   readonly folders: JobFolders;
   readonly mark: string;
   readonly toolPaths: readonly string[];
+  readonly group: Cgroup | undefined;
+  readonly limits: ResourceLimits;
+  readonly disk: JobDisk;
+  /** Makes the way out of a job with network `isolated`. */
+  readonly openNetwork: ((signal: AbortSignal) => Promise<JobNetwork>) | undefined;
   readonly log: Logger;
   readonly onDisposed: () => void;
 }
@@ -36,12 +45,15 @@ export class Job implements AsyncDisposable, JobView {
   readonly network: Network;
   readonly folders: JobFolders;
   readonly mark: string;
+  readonly group: Cgroup | undefined;
+  readonly shmBytes: number | undefined;
   readonly inside: InsidePaths;
   readonly #host: CommandHost;
   readonly #settings: JobSettings;
   readonly #disposing = new AbortController();
   #running: Promise<unknown> | undefined;
   #disposed: Promise<void> | undefined;
+  #network: JobNetwork | undefined;
   #cpuMs = 0;
   /** Whether a command ended without the proof that nothing of it is left. */
   #unproven = false;
@@ -52,13 +64,17 @@ export class Job implements AsyncDisposable, JobView {
     this.network = settings.network;
     this.folders = settings.folders;
     this.mark = settings.mark;
+    this.group = settings.group;
+    this.shmBytes = settings.limits.shmBytes;
     this.inside = host.level.inside(settings.folders);
     this.#host = host;
     this.#settings = settings;
   }
 
-  get cpuMs(): number {
-    return this.#cpuMs;
+  /** As the kernel counts it, or, without control groups, as the steps' own shells do. */
+  async usage(signal: AbortSignal): Promise<ResourceUsage> {
+    const diskBytes = await this.#settings.disk.used(signal);
+    return { cpuMs: this.#cpuMs, ...this.group?.usage(), diskBytes };
   }
 
   get owner(): Owner | undefined {
@@ -71,13 +87,24 @@ export class Job implements AsyncDisposable, JobView {
     chmodSync(this.folders.root, 0o711);
   }
 
-  makeFolders(): void {
+  get privateNetwork(): JobNetwork | undefined {
+    return this.#network;
+  }
+
+  /** Makes the rest: file system, network, folders. */
+  async make(signal: AbortSignal): Promise<void> {
+    const opened = await Promise.allSettled([
+      this.#settings.disk.open(),
+      this.#settings.openNetwork?.(signal).then((network) => (this.#network = network)),
+    ]);
+    for (const result of opened) if (result.status === 'rejected') throw result.reason;
     mkdirSync(this.folders.memory, { mode: 0o711 });
     chmodSync(this.folders.memory, 0o711);
     for (const folder of [this.folders.workspace, this.folders.home, this.folders.tmp, this.folders.privateDir]) {
       this.makeOwnFolder(folder);
     }
-    this.#host.level.prepareFolders(this.folders, this.user);
+    await this.#settings.disk.openTmp(this.user);
+    this.#host.level.prepareFolders(this.folders, this.user, this.network);
   }
 
   makeOwnFolder(folder: string): void {
@@ -139,13 +166,18 @@ export class Job implements AsyncDisposable, JobView {
   }
 
   async #run(command: Command, scope: StepScope): Promise<StepExit> {
+    await this.#network?.closeHost();
     const signal = AbortSignal.any([scope.signal, this.#disposing.signal]);
-    const { exit, cpuMs } = await runCommand(this.#host, this, command, { ...scope, signal }).catch(
-      (error: unknown) => {
-        this.#unproven = true;
-        throw error;
-      },
-    );
+    const { exit, cpuMs } = await runCommand(
+      this.#host,
+      this,
+      command,
+      { ...scope, signal },
+      this.#settings.disk,
+    ).catch((error: unknown) => {
+      this.#unproven = true;
+      throw error;
+    });
     this.#cpuMs += cpuMs;
     if (this.#disposing.signal.aborted && !scope.signal.aborted) {
       throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} was disposed while a command ran.`);
@@ -158,7 +190,10 @@ export class Job implements AsyncDisposable, JobView {
     await Promise.allSettled([this.#running]);
     try {
       const { level, clock } = this.#host;
+      if (this.group !== undefined) await removeGroup(this.group);
       if (level.name === 'bare' || this.#unproven) await endStrays(this, level.name, clock);
+      await this.#network?.[Symbol.asyncDispose]();
+      await this.#settings.disk.close();
       await removeTree(this.folders.memory);
       await removeTree(this.folders.root);
     } catch (error) {

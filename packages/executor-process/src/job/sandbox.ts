@@ -63,9 +63,9 @@ export class ProcessSandbox implements Sandbox {
     yield* collectFiles(this.#job.folders.workspace, request, signal);
   }
 
-  /** CPU time as the steps' own shells count it; what steps left running is not in it. */
-  usage(): Promise<ResourceUsage> {
-    return Promise.resolve({ cpuMs: this.#job.cpuMs });
+  async usage(signal: AbortSignal): Promise<ResourceUsage> {
+    this.#job.assertUsable();
+    return await this.#job.usage(signal);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

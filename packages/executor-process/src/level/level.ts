@@ -1,6 +1,7 @@
 import type { Network } from '@ritmo/agent-core/executor';
-import type { Owner } from '@ritmo/host-linux';
+import type { Cgroup, Owner } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
+import type { JobNetwork } from '../network/networks.js';
 import type { Command } from '../step/command.js';
 import type { Started, StartSpec } from '../step/start.js';
 import type { ProcessTree } from '../step/tree.js';
@@ -22,6 +23,12 @@ export interface JobView {
   readonly network: Network;
   /** `NAME=value` in the first environment of every process of the job: how strays are found. */
   readonly mark: string;
+  /** What bounds and counts its processes, where the host has control groups for us. */
+  readonly group: Cgroup | undefined;
+  /** Its way out, with network `isolated`. */
+  readonly privateNetwork: JobNetwork | undefined;
+  /** Bytes of /dev/shm. */
+  readonly shmBytes: number | undefined;
 }
 
 /** How the processes of a job are confined: the one thing in which `sandbox` and `bare` differ. */
@@ -32,7 +39,7 @@ export interface Level {
   describe(network: Network): string;
   inside(folders: JobFolders): InsidePaths;
   /** Makes what the level needs in the folders of a new job. */
-  prepareFolders(folders: JobFolders, user: Owner): void;
+  prepareFolders(folders: JobFolders, user: Owner, network: Network): void;
   /** Puts the operator's binds in place; called before every command, when nothing of the job runs. */
   place(job: JobView): void;
   /** Throws RITMO_STEP_NOT_STARTED for a command that cannot be written down. */

@@ -1,9 +1,10 @@
 import type { Clock, Network } from '@ritmo/agent-core/executor';
-import { makePlace } from '@ritmo/host-linux';
+import { makePlace, privateNameServer } from '@ritmo/host-linux';
 import { lstatSync } from 'node:fs';
 import { relative } from 'node:path';
-import { writeEtcFiles, jobUserName, sandboxHostname } from '../job/etc-files.js';
+import { writeEtcFiles, writeResolver, jobUserName, sandboxHostname } from '../job/etc-files.js';
 import type { JobFolders } from '../job/folders.js';
+import { filterDescriptor, starterArgv } from '../confinement/starter.js';
 import { isRoot } from '../job/user.js';
 import type { Bind } from '../options.js';
 import { type Command, notStarted } from '../step/command.js';
@@ -47,6 +48,11 @@ export interface SandboxLevelSettings {
   /** `source` must be reachable for the user of a job. */
   readonly binds: readonly Bind[];
   readonly allowHostNetwork: boolean;
+  readonly isolatedNetwork: boolean;
+  /** The file of the system call filter. */
+  readonly filter: string;
+  /** Whether builds must yield to the agent by their niceness, since no control group weighs them. */
+  readonly yielding: boolean;
   readonly shell: LauncherShell;
   readonly clock: Clock;
 }
@@ -60,21 +66,26 @@ export class SandboxLevel implements Level {
 
   constructor(settings: SandboxLevelSettings) {
     this.#settings = settings;
-    this.networks = settings.allowHostNetwork ? ['none', 'host'] : ['none'];
+    this.networks = [
+      ...(settings.isolatedNetwork ? (['isolated'] as const) : []),
+      'none',
+      ...(settings.allowHostNetwork ? (['host'] as const) : []),
+    ];
     this.#system = systemArgs();
   }
 
   describe(network: Network): string {
     const user = isRoot() ? 'a user of its own' : "the agent's user, in namespaces of its own";
-    return `process sandbox: bubblewrap, ${user}, network ${network}; no limits of memory, cpu, pids and disk`;
+    return `process sandbox: bubblewrap, ${user}, network ${network}`;
   }
 
   inside(): InsidePaths {
     return sandboxPaths;
   }
 
-  prepareFolders(folders: JobFolders, user: { uid: number; gid: number }): void {
+  prepareFolders(folders: JobFolders, user: { uid: number; gid: number }, network: Network): void {
     writeEtcFiles(folders.etc, user, sandboxPaths.home);
+    if (network === 'isolated') writeResolver(folders.etc, privateNameServer);
   }
 
   place(job: JobView): void {
@@ -97,11 +108,14 @@ export class SandboxLevel implements Level {
   startSpec(job: JobView, command: Command): StartSpec {
     const args = [
       ...confinementArgs,
-      ...(job.network === 'host' ? [] : ['--unshare-net']),
+      ...(job.network === 'none' ? ['--unshare-net'] : []),
+      // In the namespace that holds the network it is root that enters.
+      ...['--uid', String(job.user.uid), '--gid', String(job.user.gid)],
       ...this.#system,
-      ...etcArgs(job.network === 'host'),
-      ...jobEtcArgs(job.folders.etc),
+      ...etcArgs(job.network),
+      ...jobEtcArgs(job.folders.etc, job.network),
       ...['--proc', '/proc', '--dev', '/dev'],
+      ...(job.shmBytes === undefined ? [] : ['--size', String(job.shmBytes), '--perms', '1777', '--tmpfs', '/dev/shm']),
       ...['--symlink', '../tmp', '/var/tmp', '--symlink', '../run', '/var/run'],
       ...['--bind', job.folders.tmp, sandboxPaths.tmp],
       ...['--bind', job.folders.home, sandboxPaths.home],
@@ -117,18 +131,18 @@ export class SandboxLevel implements Level {
         value,
       ]),
     ];
-    return {
-      file: this.#settings.bubblewrap,
+    const argv = starterArgv(job.group?.joinFiles.length ?? 0, this.#settings.filter, this.#settings.yielding, [
+      ...(job.privateNetwork?.enter() ?? []),
+      this.#settings.bubblewrap,
       // The rest comes through a descriptor: anybody on the host can read a command line.
-      args: [
-        '--args',
-        '4',
-        '--json-status-fd',
-        '5',
-        '--',
-        ...launcherArgv(this.#settings.shell, command.cwd, command.argv, true),
-      ],
+      ...['--args', '4', '--json-status-fd', '5', '--seccomp', filterDescriptor, '--'],
+      ...launcherArgv(this.#settings.shell, command.cwd, command.argv, true),
+    ]);
+    return {
+      file: argv[0] ?? '/bin/sh',
+      args: argv.slice(1),
       env: markEnvironment(job.mark),
+      writable: job.group?.joinFiles ?? [],
       ...(isRoot() ? { user: job.user } : {}),
       input: Buffer.from(args.map((arg) => `${arg}\0`).join('')),
       status: true,
@@ -140,8 +154,9 @@ export class SandboxLevel implements Level {
   }
 }
 
-function jobEtcArgs(folder: string): string[] {
-  return ['passwd', 'group', 'hosts', 'hostname'].flatMap((name) => ['--ro-bind', `${folder}/${name}`, `/etc/${name}`]);
+function jobEtcArgs(folder: string, network: Network): string[] {
+  const names = ['passwd', 'group', 'hosts', 'hostname', ...(network === 'isolated' ? ['resolv.conf'] : [])];
+  return names.flatMap((name) => ['--ro-bind', `${folder}/${name}`, `/etc/${name}`]);
 }
 
 function bindArgs({ source, target = source, access }: Bind): string[] {

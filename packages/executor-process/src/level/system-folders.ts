@@ -1,3 +1,4 @@
+import type { Network } from '@ritmo/agent-core/executor';
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 
 /** Programs and libraries of the host; where they are links into /usr, links they stay. */
@@ -34,7 +35,7 @@ const etcFiles = [
 ];
 
 /** What only a job with a way out needs. */
-const networkFiles = ['resolv.conf', 'gai.conf', 'ssh/ssh_known_hosts'];
+const networkFiles = ['gai.conf', 'ssh/ssh_known_hosts'];
 
 /** Arguments of bubblewrap that show the system, read-only. */
 export function systemArgs(): string[] {
@@ -45,8 +46,9 @@ export function systemArgs(): string[] {
 }
 
 /** Arguments of bubblewrap that show the chosen files of /etc. */
-export function etcArgs(withNetwork: boolean): string[] {
-  return [...etcFiles, ...(withNetwork ? networkFiles : [])]
+export function etcArgs(network: Network): string[] {
+  const outward = network === 'none' ? [] : networkFiles;
+  return [...etcFiles, ...outward, ...(network === 'host' ? ['resolv.conf'] : [])]
     .map((name) => `/etc/${name}`)
     .filter(existsSync)
     .flatMap((path) => ['--ro-bind-try', path, path]);

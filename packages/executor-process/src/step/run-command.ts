@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream';
-import { type Clock, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
+import { type Clock, type LimitHit, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
+import { type Cgroup, endGroup, type GroupEvents } from '@ritmo/host-linux';
 import type { JobView, Level } from '../level/level.js';
+import type { JobDisk } from '../disk/job-disk.js';
+import { DiskWatch } from '../disk/disk-watch.js';
 import { assertPassable, type Command } from './command.js';
 import { readReport } from './launcher.js';
 import { OutputPump } from './output.js';
@@ -30,6 +33,7 @@ export async function runCommand(
   job: JobView,
   command: Command,
   scope: StepScope,
+  disk: JobDisk,
 ): Promise<CommandResult> {
   if (scope.signal.aborted) return notRun({ status: 'cancelled', reason: causeOf(scope.signal).reason, forced: false });
   try {
@@ -42,7 +46,7 @@ export async function runCommand(
     throw error;
   }
   const pair = await host.pipes.take(job.user);
-  const result = await runOn(pair, host, job, command, scope);
+  const result = await runOn(pair, host, job, command, scope, disk);
   // Only a pair that has come to its end is used again; after a failure somebody may still hold it.
   host.pipes.release(pair);
   return result;
@@ -54,8 +58,10 @@ async function runOn(
   job: JobView,
   command: Command,
   scope: StepScope,
+  disk: JobDisk,
 ): Promise<CommandResult> {
   const spec = host.level.startSpec(job, command);
+  const before = job.group?.events();
   const pipes = openPipes(pair);
   let started: ReturnType<typeof start>;
   try {
@@ -70,11 +76,29 @@ async function runOn(
     // Told to stop by somebody else than us: there is nothing to wait for.
     if (!stopper.begun && readReport(text).held) tree.kill();
   });
+  const watch = new DiskWatch(disk, () => tree.kill());
   const end = await started.ended;
   const stopped = await stopper.finish();
   const cleared = await tree.clear();
+  if (job.group !== undefined) await proveEmpty(job.group);
   await drain(pump, host);
-  return settle({ command, end, report: readReport(await report), text: await report, stopped, cleared });
+  const overDisk = (await watch.end()) || disk.full();
+  const limit = limitHit(before, job.group?.events()) ?? (overDisk ? 'disk' : undefined);
+  const text = await report;
+  return settle({ command, end, report: readReport(text), text, stopped, cleared, limit });
+}
+
+/** By the kernel's own account: nothing of the command is left. */
+async function proveEmpty(group: Cgroup): Promise<void> {
+  await endGroup(group).catch((error: unknown) => {
+    throw RitmoError.from(error, 'RITMO_SANDBOX_BROKEN');
+  });
+}
+
+function limitHit(before: GroupEvents | undefined, after: GroupEvents | undefined): LimitHit | undefined {
+  if (before === undefined || after === undefined) return undefined;
+  if (after.oomKills > before.oomKills) return 'memory';
+  return after.refusedForks > before.refusedForks ? 'pids' : undefined;
 }
 
 async function drain(pump: OutputPump, { level, clock }: CommandHost): Promise<void> {

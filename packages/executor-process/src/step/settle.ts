@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { RitmoError, type StepExit } from '@ritmo/agent-core/executor';
+import { type LimitHit, RitmoError, type StepExit } from '@ritmo/agent-core/executor';
 import { type Command, notStarted, tooLong } from './command.js';
 import type { CommandResult } from './run-command.js';
 import type { LauncherReport } from './launcher.js';
@@ -16,6 +16,8 @@ export interface Facts {
   readonly stopped: Stopped | undefined;
   /** Processes that were ended after the main one. */
   readonly cleared: number;
+  /** The limit that was enforced while it ran. */
+  readonly limit: LimitHit | undefined;
 }
 
 /** Makes one outcome of all that is known. Throws RITMO_SANDBOX_BROKEN when the step never had its chance. */
@@ -27,7 +29,11 @@ export function settle(facts: Facts): CommandResult {
   }
   const failure = failureOf(facts);
   if (failure !== undefined) return { exit: { status: 'not-started', error: failure }, cpuMs };
-  return { exit: { ...ownEnd(facts), ...stragglersOf(facts) }, cpuMs };
+  const own = ownEnd(facts);
+  const succeeded = own.status === 'exited' && own.code === 0;
+  // One that got over the refusal of a process, or the end of one, was not ended by the limit.
+  const limit = facts.limit === undefined || succeeded ? {} : { limit: facts.limit };
+  return { exit: { ...own, ...limit, ...stragglersOf(facts) }, cpuMs };
 }
 
 function failureOf({ command, end, report, text }: Facts): RitmoError | undefined {
@@ -47,12 +53,14 @@ function failureOf({ command, end, report, text }: Facts): RitmoError | undefine
   return undefined;
 }
 
-function ownEnd({ end, report, text }: Facts): StepExit & { status: 'exited' | 'signalled' } {
+function ownEnd({ end, report, text, limit }: Facts): StepExit & { status: 'exited' | 'signalled' } {
   const { ended } = report;
   if (ended !== undefined) {
     const signal = ended.signalled ? signalNamed(ended.code - 128) : undefined;
     return signal === undefined ? { status: 'exited', code: ended.code } : { status: 'signalled', signal };
   }
+  // Too little memory even for what starts the step.
+  if (!report.started && limit === 'memory') return { status: 'signalled', signal: 'SIGKILL' };
   if (!report.started || end.kind === 'failed') throw broken(end, text);
   // The launcher itself was ended, by the step or from outside: bubblewrap's code tells by what.
   if (end.kind === 'signalled') return { status: 'signalled', signal: end.signal };

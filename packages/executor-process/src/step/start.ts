@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { errnoOf } from '@ritmo/host-linux';
 import { execa, type Options } from 'execa';
@@ -13,6 +14,8 @@ export interface StartSpec {
   readonly input?: Uint8Array;
   /** Whether descriptor 5 is read: `Started.status`. */
   readonly status: boolean;
+  /** Files that the process may write to, opened by us: descriptors from 6 on. */
+  readonly writable?: readonly string[];
 }
 
 /** Descriptors of ours that the process gets: 1 and 3. 2 is the report. */
@@ -37,6 +40,16 @@ export interface Started {
 
 /** Starts a process at the head of a group of its own, in /, with stdin at its end. */
 export function start(spec: StartSpec, descriptors: StartDescriptors): Started {
+  const opened: number[] = [];
+  try {
+    for (const path of spec.writable ?? []) opened.push(openSync(path, 'w'));
+    return launch(spec, descriptors, opened);
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+function launch(spec: StartSpec, descriptors: StartDescriptors, opened: readonly number[]): Started {
   const options: Options = {
     cwd: '/',
     env: { ...spec.env },
@@ -47,7 +60,7 @@ export function start(spec: StartSpec, descriptors: StartDescriptors): Started {
     buffer: false,
     reject: false,
     encoding: 'buffer',
-    stdio: stdioOf(spec, descriptors),
+    stdio: stdioOf(spec, descriptors, opened),
   };
   const child = execa(spec.file, [...spec.args], options);
   const ended = new Promise<ProcessEnd>((resolve) => {
@@ -69,6 +82,7 @@ export function start(spec: StartSpec, descriptors: StartDescriptors): Started {
 
 type Stdio = Extract<NonNullable<Options['stdio']>, readonly unknown[]>;
 
-function stdioOf(spec: StartSpec, { stdout, stderr }: StartDescriptors): Stdio {
-  return ['ignore', stdout, 'pipe', stderr, spec.input ?? 'ignore', spec.status ? 'pipe' : 'ignore'] as Stdio;
+function stdioOf(spec: StartSpec, { stdout, stderr }: StartDescriptors, opened: readonly number[]): Stdio {
+  const status = spec.status ? 'pipe' : 'ignore';
+  return ['ignore', stdout, 'pipe', stderr, spec.input ?? 'ignore', status, ...opened] as Stdio;
 }

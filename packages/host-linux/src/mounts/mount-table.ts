@@ -4,6 +4,10 @@ export interface Mount {
   readonly path: string;
   /** File system type, such as `tmpfs`. */
   readonly type: string;
+  /** What of the file system is shown: a path in it. */
+  readonly root: string;
+  /** Options of the file system itself, separated by commas. */
+  readonly superOptions: string;
 }
 
 /** What is mounted, the oldest first; empty where the system does not say. */
@@ -16,9 +20,10 @@ export function listMounts(): Mount[] {
   }
   return text.split('\n').flatMap((line) => {
     const [before, after] = line.split(' - ');
-    const path = before?.split(' ')[4];
-    const type = after?.split(' ')[0];
-    return path === undefined || type === undefined ? [] : [{ path: unescape(path), type }];
+    const [root, path] = before?.split(' ').slice(3, 5) ?? [];
+    const [type, , superOptions = ''] = after?.split(' ') ?? [];
+    if (path === undefined || root === undefined || type === undefined) return [];
+    return [{ path: unescape(path), type, root: unescape(root), superOptions }];
   });
 }
 

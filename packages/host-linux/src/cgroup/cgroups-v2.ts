@@ -1,0 +1,171 @@
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { errnoOf } from '../errno.js';
+import { signalPid } from '../process/signal.js';
+import {
+  makeGroup,
+  readControl,
+  readField,
+  readNumber,
+  readPids,
+  subgroups,
+  tryRemoveGroup,
+  tryWriteControl,
+  writeControl,
+} from './control-files.js';
+import type { Cgroup, Cgroups, GroupEvents, GroupLimitName, GroupLimits, GroupUsage } from './group.js';
+import type { Hierarchy } from './hierarchies.js';
+
+const cpuPeriodUs = 100_000;
+const agentGroup = 'ritmo-agent';
+/** 100 is what every group has that says nothing. */
+const buildWeight = 50;
+const agentWeight = 1_000;
+const controllers = ['cpu', 'memory', 'pids'] as const satisfies readonly GroupLimitName[];
+
+/** Groups of version 2: one tree, below the group that was delegated to the agent, or, for root, below the top. */
+export class CgroupsV2 implements Cgroups {
+  readonly version = 2;
+  readonly limits: readonly GroupLimitName[];
+  readonly path: string;
+
+  /** Undefined where no group can be made. May move this process into a group of its own below the delegated one. */
+  static open(name: string, { own, top }: Hierarchy): CgroupsV2 | undefined {
+    const delegated = basename(own) === agentGroup ? dirname(own) : own;
+    const candidates = process.getuid?.() === 0 ? [...new Set([delegated, top])] : [delegated];
+    const opened = candidates.map((folder) => tryBelow(folder, name)).filter((groups) => groups !== undefined);
+    const best = opened.toSorted((a, b) => b.limits.length - a.limits.length)[0];
+    for (const groups of opened) if (groups !== best) groups.close();
+    return best;
+  }
+
+  constructor(path: string, limits: readonly GroupLimitName[]) {
+    this.path = path;
+    this.limits = limits;
+  }
+
+  create(name: string, limits: GroupLimits): Cgroup {
+    // Another process of this installation may have taken the parent away when it closed.
+    if (!existsSync(this.path)) tryBelow(dirname(this.path), basename(this.path));
+    const folder = join(this.path, name);
+    const group = new GroupV2(folder);
+    try {
+      makeGroup(folder);
+      limit(folder, limits);
+      return group;
+    } catch (error) {
+      group.tryRemove();
+      throw error;
+    }
+  }
+
+  existing(name: string): Cgroup {
+    return new GroupV2(join(this.path, name));
+  }
+
+  names(): string[] {
+    return subgroups(this.path);
+  }
+
+  close(): void {
+    tryRemoveGroup(this.path);
+  }
+}
+
+class GroupV2 implements Cgroup {
+  readonly name: string;
+  readonly joinFiles: readonly string[];
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.name = basename(folder);
+    this.#folder = folder;
+    this.joinFiles = [join(folder, 'cgroup.procs')];
+  }
+
+  events(): GroupEvents {
+    return {
+      oomKills: readField(this.#folder, 'memory.events', 'oom_kill') ?? 0,
+      refusedForks: readField(this.#folder, 'pids.events', 'max') ?? 0,
+    };
+  }
+
+  usage(): GroupUsage {
+    const microseconds = readField(this.#folder, 'cpu.stat', 'usage_usec');
+    const memoryPeakBytes = readNumber(this.#folder, 'memory.peak');
+    return {
+      ...(microseconds !== undefined && { cpuMs: Math.round(microseconds / 1_000) }),
+      ...(memoryPeakBytes !== undefined && { memoryPeakBytes }),
+    };
+  }
+
+  processes(): number[] {
+    return readPids(this.#folder);
+  }
+
+  kill(): void {
+    if (!existsSync(this.#folder)) return;
+    if (tryWriteControl(this.#folder, 'cgroup.kill', 1)) return;
+    // Before Linux 5.14: nothing new can be born, so what is listed is all.
+    tryWriteControl(this.#folder, 'pids.max', 0);
+    for (const pid of this.processes()) signalPid(pid, 'SIGKILL');
+  }
+
+  tryRemove(): boolean {
+    return tryRemoveGroup(this.#folder);
+  }
+}
+
+function limit(folder: string, { cpus, memoryBytes, pids }: GroupLimits): void {
+  if (memoryBytes !== undefined) {
+    writeControl(folder, 'memory.max', memoryBytes);
+    // Absent where the kernel does not account for swap.
+    tryWriteControl(folder, 'memory.swap.max', 0);
+    writeControl(folder, 'memory.oom.group', 1);
+  }
+  if (cpus !== undefined) {
+    writeControl(folder, 'cpu.max', `${Math.max(1_000, Math.round(cpus * cpuPeriodUs))} ${cpuPeriodUs}`);
+  }
+  if (pids !== undefined) writeControl(folder, 'pids.max', pids);
+}
+
+function tryBelow(base: string, name: string): CgroupsV2 | undefined {
+  const path = join(base, name);
+  try {
+    const limits = delegate(base);
+    makeGroup(path);
+    const usable = limits.filter((controller) => tryWriteControl(path, 'cgroup.subtree_control', `+${controller}`));
+    if (usable.includes('cpu')) tryWriteControl(path, 'cpu.weight', buildWeight);
+    return new CgroupsV2(path, usable);
+  } catch {
+    tryRemoveGroup(path);
+    return undefined;
+  }
+}
+
+/** Hands the controllers of a group on to those below it, and says which. */
+function delegate(base: string): GroupLimitName[] {
+  const offered = (readControl(base, 'cgroup.controllers') ?? '').split(' ');
+  return controllers.filter((controller) => offered.includes(controller) && handOn(base, controller));
+}
+
+function handOn(base: string, controller: GroupLimitName): boolean {
+  if ((readControl(base, 'cgroup.subtree_control') ?? '').split(' ').includes(controller)) return true;
+  try {
+    writeControl(base, 'cgroup.subtree_control', `+${controller}`);
+    return true;
+  } catch (error) {
+    // A group that holds processes hands nothing on. When they are ours alone, we step aside.
+    if (errnoOf(error) !== 'EBUSY' || !stepAside(base)) return false;
+    return tryWriteControl(base, 'cgroup.subtree_control', `+${controller}`);
+  }
+}
+
+function stepAside(base: string): boolean {
+  if (readPids(base).some((pid) => pid !== process.pid)) return false;
+  const own = join(base, agentGroup);
+  makeGroup(own);
+  if (!tryWriteControl(own, 'cgroup.procs', process.pid)) return false;
+  tryWriteControl(own, 'cpu.weight', agentWeight);
+  return true;
+}
