@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { keepHeapSmall } from './small-heap.js';
 import { version } from './version.js';
 
 /**
@@ -12,6 +13,7 @@ function endWithReader(error: NodeJS.ErrnoException): void {
 }
 
 const argv = process.argv.slice(2);
+keepHeapSmall();
 if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   // Without loading anything: scripts ask often.
   process.stdout.write(`${version}\n`);

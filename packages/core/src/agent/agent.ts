@@ -42,7 +42,9 @@ export class Agent implements AsyncDisposable {
     this.#log = options.log ?? silentLogger;
     this.#events = new SafeEmitter(this.#log);
     this.#machine = new StateMachine((from, to, cause) => {
-      this.#log.info({ from, to, ...(cause && { err: cause }) }, `the agent is ${to}`);
+      const fields = { from, to, ...(cause && { err: cause }) };
+      if (cause) this.#log.error(fields, `the agent is ${to}`);
+      else this.#log.info(fields, `the agent is ${to}`);
       this.#events.emit('agent:state', { from, to, ...(cause && { cause }) });
     });
     // Whoever does not look at `done` must not die of it.

@@ -23,20 +23,23 @@ export class LeaseWatch implements Disposable {
   readonly #woke: () => void;
   readonly #renewed = new Map<Build, Mark>();
   #lastTick: Mark;
-  readonly #timer: NodeJS.Timeout;
+  /** Runs while there is a lease to watch. */
+  #timer: NodeJS.Timeout | undefined;
 
   /** `woke` is called after a freeze, so that leases are renewed before anything else. */
   constructor(clock: Clock, woke: () => void) {
     this.#clock = clock;
     this.#woke = woke;
     this.#lastTick = this.#now();
-    this.#timer = setInterval(() => this.#tick(), tickMs);
-    this.#timer.unref();
   }
 
   /** The lease counts from when it was asked for, not from when the answer came. */
   renewed(build: Build, at: Mark): void {
     this.#renewed.set(build, at);
+    if (this.#timer) return;
+    this.#lastTick = this.#now();
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+    this.#timer.unref();
   }
 
   mark(): Mark {
@@ -45,10 +48,12 @@ export class LeaseWatch implements Disposable {
 
   forget(build: Build): void {
     this.#renewed.delete(build);
+    if (this.#renewed.size === 0) this[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   #tick(): void {
