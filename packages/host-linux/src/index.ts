@@ -4,6 +4,7 @@ export type { Cgroup, Cgroups, GroupEvents, GroupLimitName, GroupLimits, GroupUs
 export { openCgroups } from './cgroup/open-cgroups.js';
 export { diskSpace, leastLoopBytes, mountLoopFolder, unmountLoopFolder } from './disk/loop-folder.js';
 export { usedSpace } from './disk/used-space.js';
+export { type CgroupCounters, ProcessCgroup } from './cgroup/process-cgroup.js';
 export { errnoOf, unlessErrno } from './errno.js';
 export { collectFiles } from './files/collect.js';
 export { Folder, type FolderItem, hasDescriptorPaths } from './files/folder.js';
@@ -16,6 +17,7 @@ export {
   type MemoryKind,
   openMemoryFolder,
 } from './mounts/memory-folder.js';
+export { isNearlyFull, mayMakeLoopVolumes, mountLoopVolume, smallestLoopVolume } from './mounts/loop-volume.js';
 export { mount, unmountBelow } from './mounts/mount.js';
 export { listMounts, type Mount, mountsBelow } from './mounts/mount-table.js';
 export { hostPrefixes } from './network/host-addresses.js';
