@@ -56,7 +56,10 @@ export const options = {
     about: 'how long builds may go on after the first stop signal',
     defaultText: 'without end',
   }),
-  artifactStore: textOr('api', { value: 'api|DIR', about: 'where artifacts go: the API server, or a folder' }),
+  artifactStore: textOr('api', {
+    value: 'api|DIR|s3://BUCKET',
+    about: 'where artifacts go: the API server, a folder, or a bucket (?endpoint=URL for MinIO)',
+  }),
   allowHostNetwork: toggle({ about: 'let jobs ask for `network: host`' }),
   allowLocalSources: toggle({ about: 'let jobs check out paths and file:// URLs of this host' }),
   bind: list({

@@ -61,7 +61,10 @@ export async function storeArtifacts(request: StoreArtifacts): Promise<StoredArt
     }
     await request.session.commit();
   } catch (error) {
-    await request.session.abort();
+    await request.session.abort().catch((left: unknown) => {
+      const { code, message } = failureOf(RitmoError.from(left, 'RITMO_ARTIFACT_UPLOAD'), request.mask);
+      request.note('warn', `What was half stored could not be removed: ${message} (${code})`);
+    });
     request.signal.throwIfAborted();
     const known = RitmoError.from(error, 'RITMO_ARTIFACT_UPLOAD');
     if (known.code === 'RITMO_FENCED') throw known;
@@ -114,7 +117,8 @@ class Collection {
 
   async *#sourcesOf(artifact: JobArtifact): AsyncGenerator<ArtifactSource> {
     const { sandbox, limits, signal, stagingDir, mask = (text: string) => text } = this.#request;
-    const { name } = artifact;
+    const { name, expireIn } = artifact;
+    const expiry = expireIn === undefined ? {} : { expireInMs: expireIn };
     const seen = new Set<string>();
     const request = {
       include: artifact.paths,
@@ -134,7 +138,7 @@ class Collection {
       seen.add(path);
       this.#count(entry);
       this.#matched.set(name, (this.#matched.get(name) ?? 0) + 1);
-      yield await sourceOf(entry, { name, path }, stagingDir, signal);
+      yield await sourceOf(entry, { name, path, ...expiry }, stagingDir, signal);
     }
   }
 

@@ -1,0 +1,3 @@
+export { s3ArtifactStore } from './artifact-store.js';
+export { type Manifest, type ManifestFile, manifest } from './manifest.js';
+export { parseS3Address, type S3Options } from './options.js';
