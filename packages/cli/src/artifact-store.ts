@@ -5,7 +5,7 @@ import type * as s3 from '@ritmo/artifacts-s3';
 import { importPackage } from './import-package.js';
 
 type S3Package = typeof s3;
-type Find = (packageName: string) => Promise<Readonly<Record<string, unknown>> | undefined>;
+export type Find = (packageName: string) => Promise<Readonly<Record<string, unknown>> | undefined>;
 
 const packageName = '@ritmo/artifacts-s3';
 
@@ -23,11 +23,7 @@ export async function openArtifactStore(
     const { s3ArtifactStore, parseS3Address } = await loadS3(find);
     return s3ArtifactStore(parseS3Address(place));
   }
-  const scheme = /^([a-z][a-z0-9+.-]+):\/\//.exec(place)?.[1];
-  if (scheme !== undefined)
-    throw new RitmoError('RITMO_USAGE', `There is no artifact store for ${scheme}://.`, {
-      hint: 'Use `api`, s3://BUCKET/PREFIX, or a folder.',
-    });
+  refuseOtherScheme('artifact', place, 'api');
   return folderArtifactStore(resolve(place));
 }
 
@@ -39,4 +35,13 @@ export async function loadS3(find: Find = importPackage): Promise<S3Package> {
       hint: `Install it beside ritmo-agent (npm install ${packageName}).`,
     });
   return module as unknown as S3Package;
+}
+
+/** A folder is no URL: `gs://…` is a mistake, and would be made as a folder. */
+export function refuseOtherScheme(what: string, place: string, word: string): void {
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//.exec(place)?.[1];
+  if (scheme === undefined) return;
+  throw new RitmoError('RITMO_USAGE', `There is no ${what} store for ${scheme}://.`, {
+    hint: `Use \`${word}\`, s3://BUCKET/PREFIX, or a folder.`,
+  });
 }

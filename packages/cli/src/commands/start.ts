@@ -3,6 +3,7 @@ import { Agent, HttpTransport } from '@ritmo/agent-core';
 import { agentLog } from '../agent-log.js';
 import { openArtifactStore } from '../artifact-store.js';
 import { readTls, tokenFor } from '../api/connect.js';
+import { openCacheStore } from '../cache-store.js';
 import { exitCodes } from '../exit-codes.js';
 import { executorOptions, isolationNames } from '../isolation/executor-options.js';
 import { bindIsolations } from '../isolation/load.js';
@@ -28,14 +29,17 @@ export async function start({ settings, io }: Context<(typeof startKeys)[number]
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key }),
   });
-  await using artifacts = await openArtifactStore(settings.artifactStore, transport);
+  const artifacts = await openArtifactStore(settings.artifactStore, transport);
+  const stateDir = resolve(settings.stateDir ?? defaultStateDir(io.env));
+  const caches = await openCacheStore(settings, stateDir);
   const agent = new Agent({
     transport,
     executors,
     labels: settings.labels,
     maxConcurrent: settings.maxConcurrent,
     artifacts,
-    stateDir: resolve(settings.stateDir ?? defaultStateDir(io.env)),
+    ...(caches === undefined ? {} : { caches }),
+    stateDir,
     policy: {
       allowLocalSources: settings.allowLocalSources,
       ...(settings.maxLogSize === undefined ? {} : { maxLogBytes: settings.maxLogSize }),

@@ -22,6 +22,9 @@ export const executorKeys = [
   'stateDir',
 ] as const;
 
+/** Settings of the store of caches. */
+export const cacheKeys = ['cacheStore', 'cacheMaxSize', 'cacheMaxAge', 'cacheMinFree'] as const;
+
 export const startKeys = [
   ...connectionKeys,
   'name',
@@ -32,6 +35,7 @@ export const startKeys = [
   'allowLocalSources',
   'drainTimeout',
   'artifactStore',
+  ...cacheKeys,
 ] as const;
 
 export const execKeys = [
@@ -40,6 +44,7 @@ export const execKeys = [
   'secret',
   'secretFile',
   'artifactsDir',
+  ...cacheKeys,
   'logLevel',
   'json',
 ] as const;

@@ -1,6 +1,7 @@
 import { type Failure, type Job, type JobArtifact, type LogNoteLevel, workspacePath } from '@ritmo/protocol';
 import { type Code, RitmoError } from '../errors.js';
 import type { CollectedEntry, FileEntry, Sandbox } from '../executor/sandbox.js';
+import { inWords } from '../size-words.js';
 import { sourceOf } from './entry-source.js';
 import { linkStaysInside } from './link.js';
 import type { ArtifactRef, ArtifactSession, ArtifactSource } from './store.js';
@@ -178,11 +179,4 @@ function failureOf(error: RitmoError, mask: (text: string) => string = (text) =>
 
 function counted(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? '' : 's'}`;
-}
-
-/** A size in the largest unit that keeps it above one. */
-function inWords(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
-  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
 }
