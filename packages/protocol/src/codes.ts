@@ -150,6 +150,11 @@ const table = {
     meaning: 'An artifact could not be stored.',
     hint: 'Check the artifact store; the job can be run again.',
   },
+  RITMO_ARTIFACT_DAMAGED: {
+    retryable: true,
+    meaning: 'The bytes of an artifact are not those that were stored.',
+    hint: 'Fetch it again; if it comes back, look at the disk of the store.',
+  },
   RITMO_CACHE_BROKEN: {
     retryable: true,
     meaning: 'A cache does not hold what it should, and was not restored.',

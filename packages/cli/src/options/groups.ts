@@ -50,6 +50,7 @@ export const execKeys = [
 ] as const;
 export const submitKeys = [...connectionKeys, 'follow', 'secret', 'secretFile', 'json'] as const;
 export const jobKeys = [...connectionKeys, 'json'] as const;
+export const artifactsKeys = [...connectionKeys, 'artifactsDir', 'json'] as const;
 export const logsKeys = [...connectionKeys, 'follow', 'logAttempt', 'json'] as const;
 export const doctorKeys = [...connectionKeys, ...executorKeys, 'json'] as const;
 export const apiServerKeys = ['config', 'dataDir', 'listenHost', 'listenPort', 'hostName', 'logLevel'] as const;

@@ -5,6 +5,7 @@ import { inWords } from '../size-words.js';
 import { sourceOf } from './entry-source.js';
 import { linkStaysInside } from './link.js';
 import type { ArtifactRef, ArtifactSession, ArtifactSource } from './store.js';
+import { UploadProgress } from './upload-progress.js';
 
 export interface ArtifactLimits {
   /** Over all artifacts of the job. */
@@ -26,6 +27,8 @@ export interface StoreArtifacts {
   readonly mask?: (text: string) => string;
   /** Told of each file as it is stored. */
   readonly stored?: (ref: ArtifactRef) => void;
+  /** Milliseconds, for notes on long uploads. */
+  readonly monotonic?: () => number;
   readonly signal: AbortSignal;
 }
 
@@ -55,7 +58,9 @@ export async function storeArtifacts(request: StoreArtifacts): Promise<StoredArt
   const collection = new Collection(request);
   const refs: ArtifactRef[] = [];
   try {
-    const scope = { signal: request.signal, progress: () => undefined };
+    const monotonic = request.monotonic ?? (() => performance.now());
+    const progress = new UploadProgress((text) => request.note('info', text), monotonic);
+    const scope = { signal: request.signal, progress: (bytes: number) => progress.add(bytes, refs.length) };
     for await (const ref of request.session.add(collection.sources(), scope)) {
       refs.push(ref);
       request.stored?.(ref);

@@ -24,11 +24,7 @@ async function unpacked(archive: Uint8Array, more: Partial<typeof limits> = {}) 
 }
 
 /** An archive as nobody of ours would write it. */
-async function hostile(header: {
-  name: string;
-  type?: 'file' | 'symlink' | 'link' | 'fifo' | undefined;
-  linkname?: string;
-}) {
+async function hostile(header: { name: string; type?: 'file' | 'symlink' | 'link' | 'fifo'; linkname?: string }) {
   const tar = pack();
   tar.entry({ size: 0, ...header }, '');
   tar.finalize();
