@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os';
 import { defaultServerConditions } from 'vite';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
-const conditions = ['@ritmo/source', ...defaultServerConditions];
+// Node knows no `module`: what stands there is for bundlers, and does not always run.
+const conditions = ['@ritmo/source', ...defaultServerConditions.filter((name) => name !== 'module')];
 const cpus = availableParallelism();
 const withDocker = 'tests/support/docker-daemon.ts';
 const dockerTests = 'packages/executor-docker/test/**/*.int.test.ts';

@@ -132,4 +132,34 @@ describe('ritmo-agent exec', () => {
       expect(await readdir(join(folder, 'state', 'exec', place, 'executors', 'process', 'sandboxes'))).toEqual([]);
     expect(await readFile('/proc/self/mounts', 'utf8').catch(() => '')).not.toContain(folder);
   });
+
+  test('keeps the caches of a job for the next one, with links that stay inside and without others', async () => {
+    const path = await jobFile(
+      'cached.yaml',
+      `
+name: cached
+caches: [{ key: "deps-{{ hash 'lock' }}", fallback: [deps-], paths: [deps] }]
+steps:
+  - run: |
+      if [ -e deps ]; then
+        stat -c 'file %U-writable %a' deps/tool; cat deps/alias deps/.hidden; ls deps/leaves 2>&1 || true
+        test -w deps/tool && echo mine
+      else
+        mkdir -p deps; printf tool > deps/tool; chmod 750 deps/tool
+        ln -s tool deps/alias; printf hidden > deps/.hidden; ln -s /etc/passwd deps/leaves
+      fi
+`,
+    );
+    const first = await run(path);
+    expect(first.exitCode).toBe(0);
+    expect(first.stdout).toMatch(/Cache deps-[0-9a-f]{32}: there is none yet/);
+    expect(first.stdout).toMatch(/1 files could not be taken into it/);
+    expect(first.stdout).toMatch(/saved [\d.]+ \S+ of 3 files in/);
+    const second = await run(path);
+    expect(second.stdout).toMatch(/Cache deps-[0-9a-f]{32}: restored [\d.]+ \S+ in/);
+    expect(second.stdout).toMatch(/writable 750[\s\S]*toolhidden[\s\S]*No such file[\s\S]*mine/);
+    expect(second.stdout).not.toMatch(/saved/);
+    const none = await run(path, ['--cache-store', 'none']);
+    expect(none.stdout).toMatch(/caches of the job have no effect/);
+  });
 });

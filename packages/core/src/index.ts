@@ -4,6 +4,7 @@ export type { AgentOptions, AgentPolicy } from './agent/options.js';
 export { type AgentState, agentTransitions } from './agent/state.js';
 export * from './artifact/index.js';
 export type * from './artifact/store.js';
+export * from './cache/index.js';
 export { systemClock } from './clock.js';
 export * from './executor.js';
 export { bindExecutor, loadExecutor } from './executor/load.js';

@@ -192,6 +192,16 @@ const table = {
     meaning: 'An artifact could not be stored.',
     hint: 'Check the artifact store; the job can be run again.',
   },
+  RITMO_ARTIFACT_DAMAGED: {
+    retryable: true,
+    meaning: 'The bytes of an artifact are not those that were stored.',
+    hint: 'Fetch it again; if it comes back, look at the disk of the store.',
+  },
+  RITMO_CACHE_BROKEN: {
+    retryable: true,
+    meaning: 'A cache does not hold what it should, and was not restored.',
+    hint: 'Nothing to do: the build goes on without it. If it comes back, choose another key.',
+  },
   RITMO_SANDBOX_BROKEN: {
     retryable: true,
     meaning: 'The sandbox broke while the build ran.',

@@ -1,8 +1,10 @@
+export { type CacheKeyPiece, parseCacheKey } from './cache-key.js';
 export { type Code, codes, isCode } from './codes.js';
 export {
   defaults,
   type Job,
   type JobArtifact,
+  type JobCache,
   type JobInput,
   type JobLimits,
   type JobSource,

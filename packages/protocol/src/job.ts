@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cacheKeyProblem } from './cache-key.js';
 import { displayText, environment, labels, secretName, shortName, workspacePath } from './names.js';
 
 /** How durations and sizes are spelled: words in a job file, integers on the wire. */
@@ -111,6 +112,11 @@ function hasCredentials(url: string): boolean {
   }
 }
 
+const cacheKey = displayText(512).superRefine((key, context) => {
+  const message = cacheKeyProblem(key);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+});
+
 const secretEntry = (spelling: Spelling) => {
   const whole = z.strictObject({ name: secretName, as: z.enum(['env', 'file']).default('env') });
   if (!spelling.imageShorthand) return whole;
@@ -154,8 +160,8 @@ export function jobSchema(spelling: Spelling) {
     caches: z
       .array(
         z.strictObject({
-          key: displayText(512),
-          fallback: z.array(displayText(512)).max(10).default([]),
+          key: cacheKey,
+          fallback: z.array(cacheKey).max(10).default([]),
           paths: z.array(workspacePath).min(1).max(100),
         }),
       )
@@ -190,6 +196,7 @@ export type Job = z.output<typeof job>;
 export type JobInput = z.input<typeof job>;
 export type JobStep = Job['steps'][number];
 export type JobArtifact = Job['artifacts'][number];
+export type JobCache = Job['caches'][number];
 export type JobSource = NonNullable<Job['source']>;
 export type JobLimits = Job['limits'];
 

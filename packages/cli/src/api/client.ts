@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import {
+  type ArtifactEntry,
+  artifactList,
   errorAnswer,
   isCode,
   type JobDetail,
@@ -60,6 +62,19 @@ export class ApiClient implements AsyncDisposable {
 
   async jobs(signal: AbortSignal): Promise<readonly JobSummary[]> {
     return (await this.#json('GET', '/v1/jobs', jobPage, signal)).jobs;
+  }
+
+  /** The stored files of the last attempt. */
+  async artifacts(id: string, signal: AbortSignal): Promise<readonly ArtifactEntry[]> {
+    return (await this.#json('GET', `/v1/jobs/${encodeURIComponent(id)}/artifacts`, artifactList, signal)).artifacts;
+  }
+
+  /** The bytes of a stored file. */
+  async *artifact(id: string, artifactId: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const path = `/v1/jobs/${encodeURIComponent(id)}/artifacts/${encodeURIComponent(artifactId)}`;
+    const answer = await this.#send('GET', path, signal);
+    if (answer.status === 200) yield* answer.body;
+    else throw refusal(answer.status, await answer.text(), this.#options.base);
   }
 
   cancel(id: string, signal: AbortSignal): Promise<JobSummary> {

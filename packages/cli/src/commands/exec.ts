@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join, relative, resolve } from 'node:path';
 import { Agent, folderArtifactStore, LocalTransport, silentLogger } from '@ritmo/agent-core';
 import { agentLog } from '../agent-log.js';
+import { openCacheStore } from '../cache-store.js';
 import { inFreePlace } from '../exec-place.js';
 import { exitCodeOfJob } from '../exit-codes.js';
 import { executorOptions, isolationNames } from '../isolation/executor-options.js';
@@ -37,6 +38,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
   ]);
   let stored = 0;
   const stateDir = resolve(settings.stateDir ?? defaultStateDir(io.env));
+  const caches = await openCacheStore(settings, stateDir);
   const { agent, transport } = await inFreePlace(stateDir, async (folder) => {
     const local = new LocalTransport({
       job,
@@ -51,6 +53,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
       executors,
       maxConcurrent: 1,
       artifacts: folderArtifactStore(artifactsDir),
+      ...(caches === undefined ? {} : { caches }),
       stateDir: folder,
       policy: {
         // Whoever runs this program can read those anyway.

@@ -1,4 +1,13 @@
-import { apiServerKeys, doctorKeys, execKeys, jobKeys, logsKeys, startKeys, submitKeys } from '../options/groups.js';
+import {
+  artifactsKeys,
+  apiServerKeys,
+  doctorKeys,
+  execKeys,
+  jobKeys,
+  logsKeys,
+  startKeys,
+  submitKeys,
+} from '../options/groups.js';
 import { command } from './command.js';
 
 /** Every command, the default first. */
@@ -40,6 +49,17 @@ export const commands = [
     options: logsKeys,
     examples: [['ritmo-agent logs JOB-ID --follow', 'until the job has ended']],
     load: async () => (await import('./logs.js')).logs,
+  }),
+  command({
+    name: 'artifacts',
+    about: 'List the artifacts of a job, or fetch them, each checked by its sha256',
+    args: ['<JOB-ID>', '[get]', '[NAME]'],
+    options: artifactsKeys,
+    examples: [
+      ['ritmo-agent artifacts JOB-ID', 'list them'],
+      ['ritmo-agent artifacts JOB-ID get coverage', 'fetch one into ritmo-artifacts/JOB-ID/coverage'],
+    ],
+    load: async () => (await import('./artifacts.js')).artifacts,
   }),
   command({
     name: 'status',

@@ -1,14 +1,9 @@
-import { isAbsolute, resolve } from 'node:path';
-import {
-  Agent,
-  apiArtifactStore,
-  type ArtifactStore,
-  folderArtifactStore,
-  HttpTransport,
-  type Transport,
-} from '@ritmo/agent-core';
+import { resolve } from 'node:path';
+import { Agent, HttpTransport } from '@ritmo/agent-core';
 import { agentLog } from '../agent-log.js';
+import { openArtifactStore } from '../artifact-store.js';
 import { readTls, tokenFor } from '../api/connect.js';
+import { openCacheStore } from '../cache-store.js';
 import { exitCodes } from '../exit-codes.js';
 import { executorOptions, isolationNames } from '../isolation/executor-options.js';
 import { bindIsolations } from '../isolation/load.js';
@@ -34,13 +29,17 @@ export async function start({ settings, io }: Context<(typeof startKeys)[number]
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key }),
   });
+  const artifacts = await openArtifactStore(settings.artifactStore, transport);
+  const stateDir = resolve(settings.stateDir ?? defaultStateDir(io.env));
+  const caches = await openCacheStore(settings, stateDir);
   const agent = new Agent({
     transport,
     executors,
     labels: settings.labels,
     maxConcurrent: settings.maxConcurrent,
-    artifacts: artifactStore(settings.artifactStore, transport),
-    stateDir: resolve(settings.stateDir ?? defaultStateDir(io.env)),
+    artifacts,
+    ...(caches === undefined ? {} : { caches }),
+    stateDir,
     policy: {
       allowLocalSources: settings.allowLocalSources,
       ...(settings.maxLogSize === undefined ? {} : { maxLogBytes: settings.maxLogSize }),
@@ -75,9 +74,4 @@ export async function start({ settings, io }: Context<(typeof startKeys)[number]
   );
   await Promise.all([started, agent.done]);
   return interrupted ? exitCodes.interrupted : exitCodes.ok;
-}
-
-function artifactStore(place: string, transport: Transport): ArtifactStore {
-  if (place === 'api') return apiArtifactStore(transport);
-  return folderArtifactStore(isAbsolute(place) ? place : resolve(place));
 }

@@ -22,6 +22,9 @@ export const executorKeys = [
   'stateDir',
 ] as const;
 
+/** Settings of the store of caches. */
+export const cacheKeys = ['cacheStore', 'cacheMaxSize', 'cacheMaxAge', 'cacheMinFree'] as const;
+
 export const startKeys = [
   ...connectionKeys,
   'name',
@@ -32,6 +35,7 @@ export const startKeys = [
   'allowLocalSources',
   'drainTimeout',
   'artifactStore',
+  ...cacheKeys,
 ] as const;
 
 export const execKeys = [
@@ -40,11 +44,13 @@ export const execKeys = [
   'secret',
   'secretFile',
   'artifactsDir',
+  ...cacheKeys,
   'logLevel',
   'json',
 ] as const;
 export const submitKeys = [...connectionKeys, 'follow', 'secret', 'secretFile', 'json'] as const;
 export const jobKeys = [...connectionKeys, 'json'] as const;
+export const artifactsKeys = [...connectionKeys, 'artifactsDir', 'json'] as const;
 export const logsKeys = [...connectionKeys, 'follow', 'logAttempt', 'json'] as const;
 export const doctorKeys = [...connectionKeys, ...executorKeys, 'json'] as const;
 export const apiServerKeys = ['config', 'dataDir', 'listenHost', 'listenPort', 'hostName', 'logLevel'] as const;

@@ -56,7 +56,18 @@ export const options = {
     about: 'how long builds may go on after the first stop signal',
     defaultText: 'without end',
   }),
-  artifactStore: textOr('api', { value: 'api|DIR', about: 'where artifacts go: the API server, or a folder' }),
+  artifactStore: textOr('api', {
+    value: 'api|DIR|s3://BUCKET',
+    about: 'where artifacts go: the API server, a folder, or a bucket (?endpoint=URL for MinIO)',
+  }),
+  cacheStore: text({
+    value: 'DIR|s3://BUCKET|none',
+    about: 'where the caches of jobs are kept',
+    defaultText: 'a folder in the state directory',
+  }),
+  cacheMaxSize: size({ about: 'most that the folder of caches holds', defaultText: '10GiB' }),
+  cacheMaxAge: duration({ about: 'caches that were not used for so long are removed', defaultText: '30d' }),
+  cacheMinFree: size({ about: 'room on the disk that caches leave free', defaultText: '2GiB' }),
   allowHostNetwork: toggle({ about: 'let jobs ask for `network: host`' }),
   allowLocalSources: toggle({ about: 'let jobs check out paths and file:// URLs of this host' }),
   bind: list({

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { bindIsolations, type Import, loadIsolation } from '../../src/isolation/load.js';
+import type { Import } from '../../src/import-package.js';
+import { bindIsolations, loadIsolation } from '../../src/isolation/load.js';
 
 const plugin = (changes: object = {}) => ({
   kind: 'ritmo.executor',

@@ -1,6 +1,7 @@
 import { displayText, labels as labelsSchema, shortName } from '@ritmo/protocol';
 import { z } from 'zod';
 import type { ArtifactStore } from '../artifact/store.js';
+import type { CacheStore } from '../cache/store.js';
 import { RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { ExecutorBinding } from '../executor/plugin.js';
@@ -19,6 +20,8 @@ export interface AgentOptions {
   readonly maxConcurrent?: number;
   /** Where artifacts go. Default: the API server, where the transport takes them. */
   readonly artifacts?: ArtifactStore;
+  /** Where caches of jobs are kept. Default: nowhere, which the log of a job that has some says. */
+  readonly caches?: CacheStore;
   /** Folder for the journal, spools and workspaces; one agent at a time. */
   readonly stateDir: string;
   readonly policy?: AgentPolicy;
@@ -54,6 +57,9 @@ export interface AgentPolicy {
   /** Default: 100,000 files and 10 GiB. */
   readonly maxArtifactFiles?: number;
   readonly maxArtifactBytes?: number;
+  /** Of one cache, unpacked. Default: 1,000,000 files and 10 GiB. */
+  readonly maxCacheFiles?: number;
+  readonly maxCacheBytes?: number;
 }
 
 const milliseconds = z.number().nonnegative();
@@ -85,6 +91,8 @@ const checked = z.strictObject({
       maxLogBytes: z.int().min(1_048_576),
       maxArtifactFiles: bytes,
       maxArtifactBytes: bytes,
+      maxCacheFiles: bytes,
+      maxCacheBytes: bytes,
     })
     .partial()
     .default({}),
@@ -104,7 +112,7 @@ const checked = z.strictObject({
  * @throws RITMO_USAGE with everything that is wrong with them.
  */
 export function checkOptions(options: AgentOptions) {
-  const { transport, artifacts, log, clock, version, ...plain } = options;
+  const { transport, artifacts, caches, log, clock, version, ...plain } = options;
   const result = checked.safeParse(plain);
   const problems = result.success
     ? []
@@ -118,7 +126,7 @@ export function checkOptions(options: AgentOptions) {
   if (!result.success || problems.length > 0) {
     throw new RitmoError('RITMO_USAGE', `The options of the agent are wrong: ${problems.join('; ')}.`);
   }
-  return { ...result.data, transport, artifacts, log, clock, version };
+  return { ...result.data, transport, artifacts, caches, log, clock, version };
 }
 
 export type CheckedOptions = ReturnType<typeof checkOptions>;

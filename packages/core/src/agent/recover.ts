@@ -44,6 +44,7 @@ async function settle(
   try {
     if (adoption?.jobToken === undefined) {
       log.info({ code: adoption?.code }, 'the server wants nothing more of a build of the agent before');
+      await endUploads(entry, { jobId: entry.jobId, epoch: entry.epoch, token: '', ttlMs }, context);
       await forget(state, entry);
       return;
     }
@@ -79,5 +80,18 @@ async function finishLeftover(entry: JournalEntry, lease: Lease, context: BuildC
     log: { length: seal.length, sha256: seal.sha256 },
   };
   await state.journal.write({ ...entry, result, seal });
+  await endUploads(entry, lease, context);
   await report({ transport, state, clock, lease, sender, seal, result }, [reporting]);
+}
+
+/** What the agent before was storing when it died is ended where it was begun; its files are gone. */
+async function endUploads(entry: JournalEntry, lease: Lease, { artifacts, log }: BuildContext): Promise<void> {
+  const { uploads = {} } = entry;
+  if (!artifacts || Object.keys(uploads).length === 0) return;
+  try {
+    const kept = { get: async (key: string) => uploads[key], set: async () => undefined };
+    await (await artifacts.open(lease, kept)).abort();
+  } catch (error) {
+    log.warn({ err: error, job: entry.jobId }, 'what a build of the agent before had half stored could not be removed');
+  }
 }

@@ -11,6 +11,7 @@ import { randomUUID } from 'node:crypto';
 import { apiArtifactStore } from '../artifact/index.js';
 import type { ArtifactStore } from '../artifact/store.js';
 import type { BuildContext } from '../build/context.js';
+import type { CacheStore } from '../cache/store.js';
 import { RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { Executor } from '../executor/plugin.js';
@@ -57,6 +58,7 @@ export class Worker {
   readonly #instanceId: string;
   readonly #context: BuildContext;
   readonly #artifacts: ArtifactStore | undefined;
+  readonly #caches: CacheStore | undefined;
   readonly #slots: Slots;
   readonly #watch: LeaseWatch;
   readonly #heartbeat: Heartbeat;
@@ -75,6 +77,7 @@ export class Worker {
     this.#parts = parts;
     this.#registration = registration;
     this.#instanceId = instanceId;
+    this.#caches = options.caches;
     this.#artifacts = options.artifacts ?? (transport.artifacts ? apiArtifactStore(transport) : undefined);
     this.#slots = new Slots(options.maxConcurrent);
     this.#watch = new LeaseWatch(clock, () => this.#heartbeat.now());
@@ -83,6 +86,7 @@ export class Worker {
       transport,
       executors,
       artifacts: this.#artifacts,
+      caches: this.#caches,
       policy: options.policy as BuildContext['policy'],
       state,
       worker: name,
@@ -194,6 +198,7 @@ export class Worker {
     await closeExecutors(executors, log);
     await options.transport[Symbol.asyncDispose]();
     await this.#artifacts?.[Symbol.asyncDispose]();
+    await this.#caches?.[Symbol.asyncDispose]();
     await state.close();
   }
 

@@ -1,9 +1,11 @@
 import { type Failure, type Job, type JobArtifact, type LogNoteLevel, workspacePath } from '@ritmo/protocol';
 import { type Code, RitmoError } from '../errors.js';
 import type { CollectedEntry, FileEntry, Sandbox } from '../executor/sandbox.js';
+import { inWords } from '../size-words.js';
 import { sourceOf } from './entry-source.js';
 import { linkStaysInside } from './link.js';
 import type { ArtifactRef, ArtifactSession, ArtifactSource } from './store.js';
+import { UploadProgress } from './upload-progress.js';
 
 export interface ArtifactLimits {
   /** Over all artifacts of the job. */
@@ -25,6 +27,8 @@ export interface StoreArtifacts {
   readonly mask?: (text: string) => string;
   /** Told of each file as it is stored. */
   readonly stored?: (ref: ArtifactRef) => void;
+  /** Milliseconds, for notes on long uploads. */
+  readonly monotonic?: () => number;
   readonly signal: AbortSignal;
 }
 
@@ -54,14 +58,19 @@ export async function storeArtifacts(request: StoreArtifacts): Promise<StoredArt
   const collection = new Collection(request);
   const refs: ArtifactRef[] = [];
   try {
-    const scope = { signal: request.signal, progress: () => undefined };
+    const monotonic = request.monotonic ?? (() => performance.now());
+    const progress = new UploadProgress((text) => request.note('info', text), monotonic);
+    const scope = { signal: request.signal, progress: (bytes: number) => progress.add(bytes, refs.length) };
     for await (const ref of request.session.add(collection.sources(), scope)) {
       refs.push(ref);
       request.stored?.(ref);
     }
     await request.session.commit();
   } catch (error) {
-    await request.session.abort();
+    await request.session.abort().catch((left: unknown) => {
+      const { code, message } = failureOf(RitmoError.from(left, 'RITMO_ARTIFACT_UPLOAD'), request.mask);
+      request.note('warn', `What was half stored could not be removed: ${message} (${code})`);
+    });
     request.signal.throwIfAborted();
     const known = RitmoError.from(error, 'RITMO_ARTIFACT_UPLOAD');
     if (known.code === 'RITMO_FENCED') throw known;
@@ -114,7 +123,8 @@ class Collection {
 
   async *#sourcesOf(artifact: JobArtifact): AsyncGenerator<ArtifactSource> {
     const { sandbox, limits, signal, stagingDir, mask = (text: string) => text } = this.#request;
-    const { name } = artifact;
+    const { name, expireIn } = artifact;
+    const expiry = expireIn === undefined ? {} : { expireInMs: expireIn };
     const seen = new Set<string>();
     const request = {
       include: artifact.paths,
@@ -134,7 +144,7 @@ class Collection {
       seen.add(path);
       this.#count(entry);
       this.#matched.set(name, (this.#matched.get(name) ?? 0) + 1);
-      yield await sourceOf(entry, { name, path }, stagingDir, signal);
+      yield await sourceOf(entry, { name, path, ...expiry }, stagingDir, signal);
     }
   }
 
@@ -174,11 +184,4 @@ function failureOf(error: RitmoError, mask: (text: string) => string = (text) =>
 
 function counted(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? '' : 's'}`;
-}
-
-/** A size in the largest unit that keeps it above one. */
-function inWords(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
-  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
 }

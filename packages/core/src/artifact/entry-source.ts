@@ -9,6 +9,7 @@ import type { ArtifactSource } from './store.js';
 interface SourceNames {
   readonly name: string;
   readonly path: string;
+  readonly expireInMs?: number;
 }
 
 /** A collected entry as something that can be read again and again; copied to the staging folder only where it must. */

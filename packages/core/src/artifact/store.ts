@@ -37,6 +37,8 @@ export interface ArtifactSource {
   readonly mode: number;
   /** For a link: where it points; `read` then yields nothing. */
   readonly linkTarget?: string;
+  /** How long it is to be kept, where the job says so. */
+  readonly expireInMs?: number;
   /** Bytes from `start` (0) up to but without `end` (`size`). Rejects when the file changed under it. */
   read(start?: number, end?: number): AsyncIterable<Uint8Array>;
   /** Called once the session needs it no more. */

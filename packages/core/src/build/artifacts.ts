@@ -27,7 +27,7 @@ export interface CollectParts {
  */
 export async function collectArtifacts(parts: CollectParts): Promise<StoredArtifacts> {
   const { context, lease, ...rest } = parts;
-  const { artifacts: store, policy, state, emit } = context;
+  const { artifacts: store, policy, state, emit, clock } = context;
   if (!store) {
     throw new RitmoError('RITMO_ARTIFACT_UPLOAD', 'The job has artifacts, and this worker has no store for them.', {
       hint: 'Give the agent an artifact store.',
@@ -42,6 +42,7 @@ export async function collectArtifacts(parts: CollectParts): Promise<StoredArtif
       maxFiles: policy.maxArtifactFiles ?? defaultMaxFiles,
       maxBytes: policy.maxArtifactBytes ?? defaultMaxBytes,
     },
+    monotonic: () => clock.monotonic(),
     stored: (ref) => emit('artifact:stored', { jobId: lease.jobId, ref }),
   });
 }

@@ -9,6 +9,7 @@ import type { Logger } from '../executor/host.js';
 import type { Lease } from '../transport/transport.js';
 import { admit } from './admission.js';
 import { collectArtifacts } from './artifacts.js';
+import { type CacheParts, type RestoredCache, restoreCaches, saveCaches } from './caches.js';
 import { Cancellation } from './cancellation.js';
 import type { BuildContext } from './context.js';
 import { after } from './deadline.js';
@@ -38,6 +39,7 @@ export class Build {
   readonly #fenced = new AbortController();
   readonly #masks = new MaskSet();
   readonly #secrets: BuildSecrets;
+  readonly #cacheScope: string | undefined;
   readonly #log: Logger;
   readonly #begin: number;
   #phase: Phase = 'accepting';
@@ -50,6 +52,7 @@ export class Build {
   #usage: ResourceUsage | undefined;
   #steps: readonly StepResult[] = [];
   #artifacts = 0;
+  #caches: readonly RestoredCache[] = [];
 
   constructor(offer: Offer, slot: number, context: BuildContext) {
     const { jobId, epoch, ttlMs } = offer.lease;
@@ -57,6 +60,7 @@ export class Build {
     this.lease = { jobId, epoch, ttlMs, token: offer.jobToken };
     this.#slot = slot;
     this.#context = context;
+    this.#cacheScope = offer.cacheScope;
     this.#secrets = new BuildSecrets(offer.job, offer.secrets);
     this.#log = maskedLogger(context.log.child({ job: jobId, epoch }), (text) => this.#masks.maskText(text));
     this.#begin = context.clock.monotonic();
@@ -108,6 +112,8 @@ export class Build {
     let verdict = await this.#work().catch((error: unknown) => this.#verdictOf(error));
     timeout[Symbol.dispose]();
     verdict = await this.#collect(verdict);
+    if (this.#sandbox && verdict.outcome === 'succeeded')
+      await saveCaches(this.#cacheParts(this.#sandbox, this.#cancellation.abandoned), this.#caches);
     this.#usage = await this.#sandbox?.usage(AbortSignal.timeout(5_000)).catch(() => undefined);
     this.#phase = 'finishing';
     const durationMs = Math.round(clock.monotonic() - this.#begin);
@@ -165,6 +171,8 @@ export class Build {
       await accepted;
     }
     if (this.#cancellation.cause) return stopped(this.#cancellation.cause.reason);
+    this.#caches = await restoreCaches(this.#cacheParts(sandbox, this.#cancellation.signal));
+    this.#cancellation.signal.throwIfAborted();
     this.#phase = 'running';
     return this.#runSteps(sandbox);
   }
@@ -203,7 +211,6 @@ export class Build {
     const recorder = this.#recorder as LogRecorder;
     const { epoch, jobId } = this.lease;
     recorder.note('info', `Ritmo agent ${version}, worker ${worker}, attempt ${epoch}.`);
-    if (this.job.caches.length > 0) recorder.note('warn', 'This version keeps no caches; `caches:` has no effect.');
     this.#secrets.checkDelivered();
     const admission = admit(this.job, executors, policy);
     this.#executorName = admission.executor.name;
@@ -295,6 +302,11 @@ export class Build {
       if (error instanceof RitmoError && error.code === 'RITMO_FENCED') this.fence();
       return verdict.outcome === 'succeeded' ? this.#verdictOf(error) : verdict;
     }
+  }
+
+  #cacheParts(sandbox: Sandbox, signal: AbortSignal): CacheParts {
+    const note: CacheParts['note'] = (level, text) => this.#recorder?.note(level, text);
+    return { context: this.#context, job: this.job, scope: this.#cacheScope, sandbox, note, signal };
   }
 
   #resume() {

@@ -1,6 +1,7 @@
 import type { AgentEvents } from '../agent/events.js';
 import type { AgentPolicy } from '../agent/options.js';
 import type { ArtifactStore } from '../artifact/store.js';
+import type { CacheStore } from '../cache/store.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { Executor } from '../executor/plugin.js';
 import type { StateDir } from '../journal/state-dir.js';
@@ -12,6 +13,7 @@ export interface BuildContext {
   /** The first is the default. */
   readonly executors: readonly Executor[];
   readonly artifacts: ArtifactStore | undefined;
+  readonly caches: CacheStore | undefined;
   readonly policy: AgentPolicy;
   readonly state: StateDir;
   /** Name of the worker. */

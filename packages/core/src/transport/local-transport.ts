@@ -184,6 +184,7 @@ export class LocalTransport implements Transport {
       secrets: Object.fromEntries(Object.entries(secrets).filter(([name]) => named.has(name))),
       lease: { jobId: this.jobId, epoch: 1, ttlMs },
       jobToken: this.#token,
+      cacheScope: 'local',
       acceptWithinMs: 15_000,
     };
   }

@@ -79,7 +79,7 @@ export class MemoryServer implements Transport {
   #count = 0;
 
   /** Puts a job into the queue. */
-  submit(input: JobInput, secrets: Record<string, string> = {}): MemoryJob {
+  submit(input: JobInput, secrets: Record<string, string> = {}, more: Partial<Offer> = {}): MemoryJob {
     this.#count += 1;
     const jobId = `job-${this.#count}`;
     const entry = new MemoryJob({
@@ -88,6 +88,7 @@ export class MemoryServer implements Transport {
       lease: { jobId, epoch: 1, ttlMs: this.leaseTtlMs },
       jobToken: `token-${jobId}`,
       acceptWithinMs: 15_000,
+      ...more,
     });
     this.jobs.set(jobId, entry);
     this.#queue.push(entry);

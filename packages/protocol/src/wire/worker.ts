@@ -73,6 +73,8 @@ export const offer = z.object({
   secrets: z.record(secretName, z.string()),
   lease: z.object({ jobId, epoch, ttlMs: z.int().positive() }),
   jobToken: z.string(),
+  /** Whose caches the job shares; without it the job has none. The server sets it, never the job. */
+  cacheScope: z.string().min(1).max(255).optional(),
   acceptWithinMs: z.int().positive(),
 });
 export type Offer = z.output<typeof offer>;

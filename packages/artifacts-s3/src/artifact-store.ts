@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto';
+import {
+  type ArtifactRef,
+  type ArtifactSession,
+  type ArtifactSource,
+  type ArtifactStore,
+  contentTypeOf,
+  type Lease,
+  mapUnordered,
+  type UploadScope,
+} from '@ritmo/agent-core';
+import { RitmoError } from '@ritmo/agent-core/executor';
+import { Bucket } from './client.js';
+import { s3Error } from './errors.js';
+import type { Manifest, ManifestFile } from './manifest.js';
+import { sendInParts } from './multipart.js';
+import { below, objectKey } from './object-key.js';
+import { type S3Options, type S3Settings, settingsOf } from './options.js';
+import { memoryBytes } from './part-size.js';
+import { readBytes } from './read-bytes.js';
+import { Slots } from './slots.js';
+import { Unfinished } from './unfinished.js';
+
+/** Aborting what is half stored gets so long; what stays is taken up by the next start of the agent. */
+const abortMs = 30_000;
+
+/**
+ * Artifacts in a bucket, each as an object of its own, and beside them `JOB/ATTEMPT/ritmo-artifacts.json` with what
+ * is whole: path, size, mode, sha256, links. Throws RITMO_USAGE for wrong options.
+ */
+export function s3ArtifactStore(options: S3Options): ArtifactStore {
+  const settings = settingsOf(options);
+  const bucket = new Bucket(settings);
+  const slots = new Slots(settings.parallel, memoryBytes);
+  return {
+    name: 's3',
+    open: async (lease, resume) => new S3Session(settings, bucket, slots, lease, await Unfinished.open(resume)),
+    [Symbol.asyncDispose]: () => bucket[Symbol.asyncDispose](),
+  };
+}
+
+class S3Session implements ArtifactSession {
+  readonly #settings: S3Settings;
+  readonly #bucket: Bucket;
+  readonly #slots: Slots;
+  readonly #lease: Lease;
+  readonly #unfinished: Unfinished;
+  readonly #files: ManifestFile[] = [];
+
+  constructor(settings: S3Settings, bucket: Bucket, slots: Slots, lease: Lease, unfinished: Unfinished) {
+    this.#settings = settings;
+    this.#bucket = bucket;
+    this.#slots = slots;
+    this.#lease = lease;
+    this.#unfinished = unfinished;
+  }
+
+  add(files: AsyncIterable<ArtifactSource>, scope: UploadScope): AsyncIterable<ArtifactRef> {
+    const store = async (source: ArtifactSource, signal: AbortSignal) => {
+      try {
+        return await this.#store(source, scope.progress, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        throw failed(source, error);
+      } finally {
+        await source.release();
+      }
+    };
+    return mapUnordered(files, this.#settings.parallel, store, scope.signal);
+  }
+
+  /** Lists what was stored. */
+  async commit(): Promise<void> {
+    const { jobId, epoch } = this.#lease;
+    const whole: Manifest = { version: 1, job: jobId, attempt: epoch, files: this.#files.toSorted(byPath) };
+    const bytes = Buffer.from(JSON.stringify(whole));
+    const key = below(this.#settings.prefix, `${jobId}/${epoch}/ritmo-artifacts.json`);
+    const facts = { contentType: 'application/json' };
+    await this.#bucket.put(key, { bytes, sha256: sha256Of(bytes) }, facts, AbortSignal.timeout(abortMs));
+  }
+
+  /** Ends the multipart uploads; what cannot be ended stays in the journal. */
+  async abort(): Promise<void> {
+    const signal = AbortSignal.timeout(abortMs);
+    try {
+      for (const { key, uploadId } of this.#unfinished.all) await this.#bucket.abort(key, uploadId, signal);
+    } catch (error) {
+      throw s3Error(error, this.#bucket.name);
+    }
+    await this.#unfinished.clear();
+  }
+
+  async #store(source: ArtifactSource, progress: (bytes: number) => void, signal: AbortSignal): Promise<ArtifactRef> {
+    const { name, path, size, mode, linkTarget } = source;
+    const { jobId: job, epoch: attempt } = this.#lease;
+    const key = objectKey(this.#settings, { job, attempt, name, path });
+    const file = { name, path, size, mode };
+    if (linkTarget !== undefined) {
+      const sha256 = sha256Of('');
+      this.#files.push({ ...file, sha256, linkTarget });
+      return { name, path, uri: uriOf(this.#bucket.name, key), size: 0, sha256 };
+    }
+    const inParts = size > this.#settings.partSize;
+    const sha256 = inParts
+      ? await this.#sendInParts(source, key, progress, signal)
+      : await this.#sendWhole(source, key, progress, signal);
+    this.#files.push({ ...file, sha256, key });
+    return { name, path, uri: uriOf(this.#bucket.name, key), size, sha256 };
+  }
+
+  async #sendWhole(
+    source: ArtifactSource,
+    key: string,
+    progress: (bytes: number) => void,
+    signal: AbortSignal,
+  ): Promise<string> {
+    using _slot = await this.#slots.take(source.size);
+    signal.throwIfAborted();
+    const bytes = await readBytes(source, 0, source.size, signal);
+    const sha256 = sha256Of(bytes);
+    await this.#bucket.put(key, { bytes, sha256 }, this.#facts(source, sha256), signal);
+    progress(source.size);
+    return sha256;
+  }
+
+  #sendInParts(
+    source: ArtifactSource,
+    key: string,
+    progress: (bytes: number) => void,
+    signal: AbortSignal,
+  ): Promise<string> {
+    return sendInParts({
+      bucket: this.#bucket,
+      slots: this.#slots,
+      unfinished: this.#unfinished,
+      id: sha256Of(JSON.stringify([source.name, source.path])).slice(0, 32),
+      key,
+      source,
+      facts: this.#facts(source),
+      partSize: this.#settings.partSize,
+      progress,
+      signal,
+    });
+  }
+
+  #facts({ path, mode, expireInMs }: ArtifactSource, sha256?: string) {
+    return {
+      contentType: contentTypeOf(path),
+      metadata: {
+        'ritmo-job': this.#lease.jobId,
+        'ritmo-mode': (mode & 0o7777).toString(8),
+        ...(sha256 === undefined ? {} : { 'ritmo-sha256': sha256 }),
+      },
+      ...(expireInMs === undefined ? {} : { tags: { 'ritmo-expire-days': String(daysOf(expireInMs)) } }),
+    };
+  }
+}
+
+const dayMs = 24 * 60 * 60_000;
+const daysOf = (ms: number) => Math.max(1, Math.ceil(ms / dayMs));
+
+function uriOf(bucket: string, key: string): string {
+  return `s3://${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+function sha256Of(bytes: string | Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function byPath(a: ManifestFile, b: ManifestFile): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : a.path < b.path ? -1 : 1;
+}
+
+function failed(source: ArtifactSource, error: unknown): RitmoError {
+  const known = RitmoError.from(error, 'RITMO_ARTIFACT_UPLOAD');
+  if (known.code === 'RITMO_ARTIFACT_LIMIT' || known.message.startsWith(source.path)) return known;
+  const { code, retryable, hint } = known;
+  const kept = code === 'RITMO_ARTIFACT_REFUSED' ? code : 'RITMO_ARTIFACT_UPLOAD';
+  return new RitmoError(kept, `${source.path} could not be stored: ${known.message}`, {
+    cause: error,
+    retryable,
+    hint,
+  });
+}

@@ -1,0 +1,241 @@
+import { Readable } from 'node:stream';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { fromIni } from '@aws-sdk/credential-provider-ini';
+import { isMissing, s3Error } from './errors.js';
+import type { S3Settings } from './options.js';
+
+const connectMs = 10_000;
+const silenceMs = 60_000;
+
+export interface ObjectFacts {
+  readonly contentType?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+/** Bytes of a request with their sha256 in hex: the signature covers it, so that every server checks it. */
+export interface HashedBytes {
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+}
+
+export interface Part {
+  readonly number: number;
+  readonly etag: string;
+}
+
+/**
+ * The calls that artifacts and caches need of one bucket. Repeats what may be repeated; rejects with
+ * RITMO_ARTIFACT_UPLOAD, or with the signal's reason.
+ */
+export class Bucket implements AsyncDisposable {
+  readonly #settings: S3Settings;
+  readonly #client: S3Client;
+  readonly #hashes = new WeakMap<object, string>();
+  readonly name: string;
+
+  constructor(settings: S3Settings) {
+    this.#settings = settings;
+    this.name = settings.bucket;
+    const { endpoint, region, pathStyle, credentials, credentialsFile, profile, parallel, attempts } = settings;
+    const agent = { keepAlive: true, maxSockets: parallel + 4 };
+    const chosen =
+      credentials === undefined
+        ? credentialsFile === undefined
+          ? undefined
+          : fromIni({ filepath: credentialsFile, ...(profile === undefined ? {} : { profile }) })
+        : {
+            accessKeyId: credentials.accessKeyId,
+            secretAccessKey: credentials.secretAccessKey,
+            ...(credentials.sessionToken === undefined ? {} : { sessionToken: credentials.sessionToken }),
+          };
+    this.#client = new S3Client({
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(region === undefined ? (endpoint === undefined ? {} : { region: 'us-east-1' }) : { region }),
+      ...(chosen === undefined ? {} : { credentials: chosen }),
+      ...(chosen === undefined && profile !== undefined ? { profile } : {}),
+      forcePathStyle: pathStyle ?? endpoint !== undefined,
+      maxAttempts: attempts,
+      // Servers older than these headers refuse them; the signed sha256 of the body does the same everywhere.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      followRegionRedirects: true,
+      requestHandler: {
+        connectionTimeout: connectMs,
+        socketTimeout: silenceMs,
+        httpAgent: agent,
+        httpsAgent: agent,
+      },
+    });
+    // Hands the known hash to the signer, which would else compute it again.
+    this.#client.middlewareStack.add(
+      (next) => (call) => {
+        const { Body } = call.input as { readonly Body?: unknown };
+        const sha256 = typeof Body === 'object' && Body !== null ? this.#hashes.get(Body) : undefined;
+        const { headers } = call.request as { readonly headers: Record<string, string> };
+        if (sha256 !== undefined) headers['x-amz-content-sha256'] = sha256;
+        return next(call);
+      },
+      { step: 'build', name: 'ritmoBodyHash' },
+    );
+  }
+
+  async put(key: string, { bytes, sha256 }: HashedBytes, facts: ObjectFacts, signal: AbortSignal): Promise<void> {
+    const command = new PutObjectCommand({ ...this.#target(key), ...this.#stored(facts), Body: bytes });
+    this.#hashes.set(bytes, sha256);
+    await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
+  }
+
+  async begin(key: string, facts: ObjectFacts, signal: AbortSignal): Promise<string> {
+    const command = new CreateMultipartUploadCommand({ ...this.#target(key), ...this.#stored(facts) });
+    const { UploadId } = await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
+    return UploadId ?? '';
+  }
+
+  async part(
+    key: string,
+    uploadId: string,
+    number: number,
+    { bytes, sha256 }: HashedBytes,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const command = new UploadPartCommand({
+      ...this.#target(key),
+      UploadId: uploadId,
+      PartNumber: number,
+      Body: bytes,
+      ContentLength: bytes.length,
+    });
+    this.#hashes.set(bytes, sha256);
+    const { ETag } = await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
+    return ETag ?? '';
+  }
+
+  async complete(key: string, uploadId: string, parts: readonly Part[], signal: AbortSignal): Promise<void> {
+    const command = new CompleteMultipartUploadCommand({
+      ...this.#target(key),
+      UploadId: uploadId,
+      MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
+    });
+    await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
+  }
+
+  /** Harmless where the upload is not there. */
+  async abort(key: string, uploadId: string, signal: AbortSignal): Promise<void> {
+    const command = new AbortMultipartUploadCommand({ ...this.#target(key), UploadId: uploadId });
+    await this.#unlessMissing(() => this.#client.send(command, { abortSignal: signal }), signal);
+  }
+
+  /** Size and metadata; undefined where it is not there. */
+  async head(
+    key: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly size: number; readonly metadata: Readonly<Record<string, string>> } | undefined> {
+    const command = new HeadObjectCommand(this.#target(key));
+    const found = await this.#unlessMissing(() => this.#client.send(command, { abortSignal: signal }), signal);
+    return found && { size: found.ContentLength ?? 0, metadata: found.Metadata ?? {} };
+  }
+
+  /** The bytes of an object; undefined where it is not there. */
+  async get(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const command = new GetObjectCommand(this.#target(key));
+    const found = await this.#unlessMissing(() => this.#client.send(command, { abortSignal: signal }), signal);
+    if (!found) return undefined;
+    if (!(found.Body instanceof Readable)) return empty();
+    return this.#bodyOf(found.Body, signal);
+  }
+
+  /** Objects whose key begins with `prefix`, in the order of their keys. */
+  async *list(
+    prefix: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ readonly key: string; readonly size: number; readonly modifiedMs: number }> {
+    for (let token: string | undefined; ; ) {
+      const command = new ListObjectsV2Command({
+        Bucket: this.name,
+        Prefix: prefix,
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      });
+      const page = await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
+      for (const { Key, Size, LastModified } of page.Contents ?? [])
+        if (Key !== undefined) yield { key: Key, size: Size ?? 0, modifiedMs: LastModified?.getTime() ?? 0 };
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+      if (token === undefined) return;
+    }
+  }
+
+  /** Multipart uploads below `prefix` that are not finished. */
+  async unfinished(prefix: string, signal: AbortSignal): Promise<readonly string[]> {
+    const command = new ListMultipartUploadsCommand({ Bucket: this.name, Prefix: prefix });
+    const page = await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
+    return (page.Uploads ?? []).flatMap(({ Key }) => (Key === undefined ? [] : [Key]));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.destroy();
+  }
+
+  #target(key: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.name, Key: key };
+  }
+
+  #stored({ contentType, metadata, tags = {} }: ObjectFacts) {
+    const { encryption, kmsKeyId, storageClass } = this.#settings;
+    const tagging = this.#settings.tags ? new URLSearchParams(tags).toString() : '';
+    return {
+      ...(contentType === undefined ? {} : { ContentType: contentType }),
+      ...(metadata === undefined ? {} : { Metadata: { ...metadata } }),
+      ...(tagging === '' ? {} : { Tagging: tagging }),
+      ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
+      ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
+      // A name that a newer server knows is passed on as it is.
+      ...(storageClass === undefined ? {} : { StorageClass: storageClass as 'STANDARD' }),
+    };
+  }
+
+  async #call<Answer>(work: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+    signal.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      throw s3Error(error, this.name);
+    }
+  }
+
+  async #unlessMissing<Answer>(work: () => Promise<Answer>, signal: AbortSignal): Promise<Answer | undefined> {
+    signal.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isMissing(error) && (error as Error).name !== 'NoSuchBucket') return undefined;
+      throw s3Error(error, this.name);
+    }
+  }
+
+  async *#bodyOf(body: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const bytes of body) {
+        signal.throwIfAborted();
+        yield bytes as Uint8Array;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw s3Error(error, this.name);
+    }
+  }
+}
+
+async function* empty(): AsyncGenerator<Uint8Array> {}

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import type { ArtifactSource } from '@ritmo/agent-core';
+import type { Bucket, ObjectFacts } from './client.js';
+import { partSizeOf } from './part-size.js';
+import { readBytes } from './read-bytes.js';
+import type { Slots } from './slots.js';
+import type { Unfinished, UnfinishedUpload } from './unfinished.js';
+
+export interface MultipartParts {
+  readonly bucket: Bucket;
+  readonly slots: Slots;
+  readonly unfinished: Unfinished;
+  /** Names the upload in the journal. */
+  readonly id: string;
+  readonly key: string;
+  readonly source: ArtifactSource;
+  readonly facts: ObjectFacts;
+  readonly partSize: number;
+  readonly progress: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Sends a file in parts; parts that are in the journal and have the same bytes still are not sent again. The file is
+ * read once, in order, while parts are on their way. Answers its sha256.
+ */
+export async function sendInParts(parts: MultipartParts): Promise<string> {
+  const { bucket, slots, unfinished, id, key, source, signal } = parts;
+  const upload = await openUpload(parts);
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  const hash = createHash('sha256');
+  const sending = new Set<Promise<void>>();
+  let failure: { readonly error: unknown } | undefined;
+  const fail = (error: unknown) => {
+    failure ??= { error };
+    stop.abort(error);
+  };
+  const count = Math.ceil(source.size / upload.partSize);
+  for (let number = 1; number <= count && !both.aborted; number++) {
+    const start = (number - 1) * upload.partSize;
+    const end = Math.min(source.size, start + upload.partSize);
+    const slot = await slots.take(end - start);
+    try {
+      both.throwIfAborted();
+      const bytes = await readBytes(source, start, end, both);
+      hash.update(bytes);
+      const sent = sendPart(parts, upload, number, bytes, both)
+        .catch(fail)
+        .finally(() => {
+          sending.delete(sent);
+          slot[Symbol.dispose]();
+        });
+      sending.add(sent);
+    } catch (error) {
+      slot[Symbol.dispose]();
+      fail(error);
+    }
+  }
+  await Promise.all(sending);
+  if (failure) {
+    await unfinished.flush();
+    throw failure.error;
+  }
+  signal.throwIfAborted();
+  const list = Array.from({ length: count }, (_, index) => ({
+    number: index + 1,
+    etag: upload.parts[index + 1]?.etag ?? '',
+  }));
+  await bucket.complete(key, upload.uploadId, list, signal);
+  await unfinished.forget(id);
+  return hash.digest('hex');
+}
+
+/** The upload of the journal where it is of this file, else a new one. */
+async function openUpload(parts: MultipartParts): Promise<UnfinishedUpload> {
+  const { bucket, unfinished, id, key, source, facts, signal } = parts;
+  const partSize = partSizeOf(source.path, source.size, parts.partSize);
+  const kept = unfinished.find(id);
+  if (kept && kept.key === key && kept.size === source.size && kept.partSize === partSize) return kept;
+  if (kept) await bucket.abort(kept.key, kept.uploadId, signal);
+  const uploadId = await bucket.begin(key, facts, signal);
+  const upload = { key, uploadId, size: source.size, partSize, parts: {} };
+  await unfinished.begin(id, upload);
+  return upload;
+}
+
+async function sendPart(
+  { bucket, unfinished, id, key, progress }: MultipartParts,
+  upload: UnfinishedUpload,
+  number: number,
+  bytes: Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  if (upload.parts[number]?.sha256 !== sha256) {
+    const etag = await bucket.part(key, upload.uploadId, number, { bytes, sha256 }, signal);
+    upload.parts[number] = { etag, sha256 };
+    await unfinished.partSent(id, number, { etag, sha256 });
+  }
+  progress(bytes.length);
+}

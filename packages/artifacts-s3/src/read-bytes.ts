@@ -1,0 +1,28 @@
+import type { ArtifactSource } from '@ritmo/agent-core';
+import { RitmoError } from '@ritmo/agent-core/executor';
+
+/** A part of a file, whole. Throws RITMO_ARTIFACT_UPLOAD, not retryable, when it is not as long as it was. */
+export async function readBytes(
+  source: ArtifactSource,
+  start: number,
+  end: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const whole = Buffer.allocUnsafeSlow(end - start);
+  let length = 0;
+  for await (const bytes of source.read(start, end)) {
+    signal.throwIfAborted();
+    if (length + bytes.length > whole.length) throw changed(source, 'grew');
+    whole.set(bytes, length);
+    length += bytes.length;
+  }
+  if (length < whole.length) throw changed(source, 'shrank');
+  return whole;
+}
+
+function changed(source: ArtifactSource, what: string): RitmoError {
+  return new RitmoError('RITMO_ARTIFACT_UPLOAD', `${source.path} ${what} while it was read.`, {
+    retryable: false,
+    hint: 'Files must not change once the steps have ended.',
+  });
+}

@@ -1,0 +1,47 @@
+import { resolve } from 'node:path';
+import { apiArtifactStore, type ArtifactStore, folderArtifactStore, type Transport } from '@ritmo/agent-core';
+import { RitmoError } from '@ritmo/agent-core/executor';
+import type * as s3 from '@ritmo/artifacts-s3';
+import { importPackage } from './import-package.js';
+
+type S3Package = typeof s3;
+export type Find = (packageName: string) => Promise<Readonly<Record<string, unknown>> | undefined>;
+
+const packageName = '@ritmo/artifacts-s3';
+
+/**
+ * Where artifacts go: `api`, `s3://BUCKET/PREFIX`, or a folder.
+ * @throws RITMO_USAGE for an address that is wrong, RITMO_PLUGIN_INVALID where the package for S3 is not installed
+ */
+export async function openArtifactStore(
+  place: string,
+  transport: Transport,
+  find: Find = importPackage,
+): Promise<ArtifactStore> {
+  if (place === 'api') return apiArtifactStore(transport);
+  if (place.startsWith('s3:')) {
+    const { s3ArtifactStore, parseS3Address } = await loadS3(find);
+    return s3ArtifactStore(parseS3Address(place));
+  }
+  refuseOtherScheme('artifact', place, 'api');
+  return folderArtifactStore(resolve(place));
+}
+
+/** The package that brings the AWS SDK: it is installed by those who need it. */
+export async function loadS3(find: Find = importPackage): Promise<S3Package> {
+  const module = await find(packageName);
+  if (module === undefined)
+    throw new RitmoError('RITMO_PLUGIN_INVALID', `s3:// needs the package ${packageName}, which is not installed.`, {
+      hint: `Install it beside ritmo-agent (npm install ${packageName}).`,
+    });
+  return module as unknown as S3Package;
+}
+
+/** A folder is no URL: `gs://…` is a mistake, and would be made as a folder. */
+export function refuseOtherScheme(what: string, place: string, word: string): void {
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//.exec(place)?.[1];
+  if (scheme === undefined) return;
+  throw new RitmoError('RITMO_USAGE', `There is no ${what} store for ${scheme}://.`, {
+    hint: `Use \`${word}\`, s3://BUCKET/PREFIX, or a folder.`,
+  });
+}

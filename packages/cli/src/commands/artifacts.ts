@@ -1,0 +1,63 @@
+import { join, relative, resolve } from 'node:path';
+import { RitmoError } from '@ritmo/agent-core/executor';
+import { type ArtifactEntry, formatSize } from '@ritmo/protocol';
+import { connect } from '../api/connect.js';
+import { exitCodes } from '../exit-codes.js';
+import { fetchArtifacts } from '../fetch-artifacts.js';
+import type { Output } from '../io.js';
+import type { artifactsKeys } from '../options/groups.js';
+import { table } from '../render/table.js';
+import { oneLine } from '../render/terminal-filter.js';
+import { onStopSignals } from '../signals.js';
+import type { Context } from './command.js';
+import { callMs } from './submit.js';
+
+/** Lists the artifacts of a job, or fetches them: all, or those of one name. */
+export async function artifacts({ settings, args, io }: Context<(typeof artifactsKeys)[number]>): Promise<number> {
+  const [id = '', verb, name] = args;
+  if (verb !== undefined && verb !== 'get')
+    throw new RitmoError('RITMO_USAGE', `artifacts does not know ${JSON.stringify(verb)}.`, {
+      hint: 'Use `ritmo-agent artifacts JOB-ID get [NAME]`.',
+    });
+  const stopping = new AbortController();
+  using _signals = onStopSignals([() => stopping.abort(new RitmoError('RITMO_CANCELLED', 'Interrupted.'))]);
+  const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(callMs)]);
+  await using client = await connect(settings, io.env, signal);
+  const all = await client.artifacts(id, signal);
+  if (verb === undefined) {
+    io.out.write(settings.json ? `${JSON.stringify({ artifacts: all })}\n` : listText(all, io.out));
+    return exitCodes.ok;
+  }
+  const wanted = name === undefined ? all : all.filter((entry) => entry.name === name);
+  if (wanted.length === 0) throw nothing(id, name, all);
+  const dir = resolve(settings.artifactsDir ?? 'ritmo-artifacts');
+  let bytes = 0;
+  for await (const file of fetchArtifacts(client, id, wanted, dir, stopping.signal)) {
+    bytes += file.size;
+    if (settings.json) io.out.write(`${JSON.stringify(file)}\n`);
+  }
+  if (!settings.json) {
+    const where = relative(process.cwd(), join(dir, id)) || '.';
+    io.out.write(`${wanted.length} ${wanted.length === 1 ? 'file' : 'files'}, ${formatSize(bytes)}, in ${where}\n`);
+  }
+  return exitCodes.ok;
+}
+
+function listText(entries: readonly ArtifactEntry[], { style }: Output): string {
+  if (entries.length === 0) return 'no artifacts\n';
+  const rows = entries.map(({ name, path, size, sha256 = '', linkTarget }) => [
+    oneLine(name),
+    linkTarget === undefined ? formatSize(size) : '',
+    sha256.slice(0, 12),
+    oneLine(linkTarget === undefined ? path : `${path} -> ${linkTarget}`),
+  ]);
+  return table([['ARTIFACT', 'SIZE', 'SHA256', 'PATH'].map(style.bold), ...rows]);
+}
+
+function nothing(id: string, name: string | undefined, all: readonly ArtifactEntry[]): RitmoError {
+  if (name === undefined) return new RitmoError('RITMO_NOT_FOUND', `Job ${id} has no artifacts.`);
+  const names = [...new Set(all.map((entry) => entry.name))];
+  return new RitmoError('RITMO_NOT_FOUND', `Job ${id} has no artifact ${JSON.stringify(name)}.`, {
+    hint: names.length === 0 ? 'It has none.' : `It has ${names.map(oneLine).join(', ')}.`,
+  });
+}

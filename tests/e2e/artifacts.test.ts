@@ -1,0 +1,139 @@
+import { readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { S3Server } from '../../packages/artifacts-s3/test/support/s3-server.js';
+import { runAgent } from '../support/agent.js';
+import { readyWorker, startServer, stateFolder } from '../support/cluster.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+async function startS3(): Promise<S3Server> {
+  const s3 = await S3Server.start();
+  onTestFinished(() => s3[Symbol.asyncDispose]());
+  return s3;
+}
+
+const keys = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER' };
+
+describe('ritmo-agent artifacts', () => {
+  it('lists what a job stored and fetches it with modes and links, and nothing whose bytes are others', async () => {
+    const dataDir = await temporaryFolder();
+    const server = await startServer({ dataDir });
+    await readyWorker(server);
+    const id = await server.submit({
+      name: 'build',
+      steps: [
+        {
+          run: 'mkdir -p out/bin; printf tool > out/bin/tool; chmod 755 out/bin/tool; ln -s bin/tool out/t; echo r > report',
+        },
+      ],
+      artifacts: [
+        { name: 'out', paths: ['out'] },
+        { name: 'report', paths: ['report'] },
+      ],
+    });
+    expect((await server.ended(id)).state).toBe('succeeded');
+    const access = ['--api-server', server.url, '--token-file', server.userTokenFile];
+    const list = await runAgent(['artifacts', id, ...access]);
+    expect(list.stdout).toMatch(/out +4 ?B +[0-9a-f]{12} +out\/bin\/tool\n/);
+    expect(list.stdout).toContain('out/t -> bin/tool');
+
+    const dir = await temporaryFolder();
+    const get = await runAgent(['artifacts', id, 'get', 'out', '--artifacts-dir', dir, ...access]);
+    expect(get.exitCode, get.stderr).toBe(0);
+    expect(await readFile(join(dir, id, 'out', 'out/bin/tool'), 'utf8')).toBe('tool');
+    expect((await stat(join(dir, id, 'out', 'out/bin/tool'))).mode & 0o777).toBe(0o755);
+    expect(await readlink(join(dir, id, 'out', 'out/t'))).toBe('bin/tool');
+    expect(await readdir(join(dir, id))).toEqual(['out']);
+
+    const wrong = await runAgent(['artifacts', id, 'get', 'coverage', '--artifacts-dir', dir, ...access]);
+    expect(wrong.stderr).toMatch(/no artifact "coverage"[\s\S]*It has out, report\./);
+    expect((await runAgent(['artifacts', id, 'fetch', ...access])).exitCode).toBe(2);
+
+    const report = (await server.artifacts(id)).find(({ name }) => name === 'report')?.sha256 ?? '';
+    await writeFile(join(dataDir, 'artifacts', 'blobs', report.slice(0, 2), report), 'R\n');
+    const damaged = await runAgent(['artifacts', id, 'get', 'report', '--artifacts-dir', dir, ...access]);
+    expect(damaged.exitCode).not.toBe(0);
+    expect(damaged.stderr).toContain('RITMO_ARTIFACT_DAMAGED');
+    expect(await readdir(join(dir, id, 'report'))).toEqual([]);
+  });
+});
+
+describe('a worker with a bucket', () => {
+  it('stores artifacts and caches of its jobs there', async () => {
+    const s3 = await startS3();
+    const server = await startServer();
+    const bucket = `s3://builds/ci?endpoint=${s3.options.endpoint}`;
+    await readyWorker(server, { flags: ['--artifact-store', bucket, '--cache-store', bucket], env: keys });
+    const job = {
+      name: 'build',
+      caches: [{ key: 'deps-1', paths: ['deps'] }],
+      steps: [{ run: 'cat deps/a || true; mkdir -p deps; echo cached > deps/a; echo built > result' }],
+      artifacts: [{ name: 'out', paths: ['result'], required: true }],
+    };
+    const first = await server.submit(job);
+    expect((await server.ended(first)).state).toBe('succeeded');
+    const second = await server.submit(job);
+    expect((await server.ended(second)).state).toBe('succeeded');
+    expect(await server.output(second)).toContain('cached');
+    expect((await server.notes(second)).join('\n')).toMatch(/Cache deps-1: restored/);
+    const stored = s3.seen.filter(({ method }) => method === 'PUT').map(({ path }) => path);
+    expect(stored).toEqual([
+      `/builds/ci/${first}/1/out/result`,
+      `/builds/ci/${first}/1/ritmo-artifacts.json`,
+      '/builds/ci/caches/default/deps-1',
+      `/builds/ci/${second}/1/out/result`,
+      `/builds/ci/${second}/1/ritmo-artifacts.json`,
+    ]);
+  });
+
+  it('says what is wrong with the bucket in the log and in the outcome of the job', async () => {
+    const s3 = await startS3();
+    const server = await startServer();
+    await readyWorker(server, {
+      flags: ['--artifact-store', `s3://nowhere?endpoint=${s3.options.endpoint}`],
+      env: keys,
+    });
+    const id = await server.submit({
+      name: 'build',
+      steps: [{ run: 'echo built > result' }],
+      artifacts: [{ name: 'out', paths: ['result'] }],
+    });
+    expect(await server.ended(id)).toMatchObject({
+      state: 'errored',
+      failure: {
+        code: 'RITMO_ARTIFACT_UPLOAD',
+        message: 'result could not be stored: The bucket nowhere is not there.',
+        hint: 'Make the bucket, or correct its name.',
+      },
+    });
+    expect((await server.notes(id)).join('\n')).toMatch(/The bucket nowhere is not there/);
+  });
+
+  it('that is killed while it uploads leaves no unfinished upload once it is back', async () => {
+    const s3 = await startS3();
+    const server = await startServer();
+    const stateDir = await stateFolder();
+    const flags = ['--artifact-store', `s3://builds?endpoint=${s3.options.endpoint}&partSize=5242880`];
+    const died = await readyWorker(server, { stateDir, flags, env: keys });
+    const held = new Promise<void>((resolve) => {
+      s3.faults.push(({ query }, request) => {
+        if (query.get('partNumber') !== '6') return false;
+        request.resume();
+        resolve();
+        return true;
+      });
+    });
+    const id = await server.submit({
+      name: 'build',
+      steps: [{ run: 'head -c 41943040 /dev/zero > big' }],
+      artifacts: [{ name: 'out', paths: ['big'] }],
+    });
+    await held;
+    died.kill('SIGKILL');
+    await died.ended;
+    expect(await s3.unfinished()).toHaveLength(1);
+    await readyWorker(server, { stateDir, flags, env: keys });
+    expect(await server.ended(id)).toMatchObject({ state: 'errored', failure: { code: 'RITMO_AGENT_CRASHED' } });
+    expect(await s3.unfinished()).toEqual([]);
+  });
+});
