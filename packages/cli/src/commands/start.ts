@@ -9,14 +9,19 @@ import { executorOptions, isolationNames } from '../isolation/executor-options.j
 import { bindIsolations } from '../isolation/load.js';
 import type { startKeys } from '../options/groups.js';
 import { defaultStateDir } from '../paths.js';
+import { secretSource } from '../secret-providers.js';
 import { onStopSignals } from '../signals.js';
 import { version } from '../version.js';
 import type { Context } from './command.js';
+
+/** Of the disk of the state directory, in bytes. */
+const minFreeDisk = 1024 ** 3;
 
 /** Runs a worker until it is told to stop: the first signal drains, the second cancels, the third ends it at once. */
 export async function start({ settings, io }: Context<(typeof startKeys)[number]>): Promise<number> {
   const log = agentLog(settings.logLevel ?? 'info', io);
   const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
+  const secrets = secretSource(settings);
   const tls = await readTls(settings);
   // Read before anything is begun, and again at each registration: the file may have been renewed.
   await tokenFor(settings, io.env, 'registration');
@@ -42,8 +47,10 @@ export async function start({ settings, io }: Context<(typeof startKeys)[number]
     stateDir,
     policy: {
       allowLocalSources: settings.allowLocalSources,
+      minFreeDiskBytes: settings.minFreeDisk ?? minFreeDisk,
       ...(settings.maxLogSize === undefined ? {} : { maxLogBytes: settings.maxLogSize }),
     },
+    secrets,
     shutdown: settings.drainTimeout === undefined ? {} : { drainMs: settings.drainTimeout },
     log,
     version,

@@ -79,10 +79,25 @@ export const options = {
     about: 'folder of this host that builds may read and that leads their PATH; repeatable',
   }),
   maxLogSize: size({ about: 'most of the log of one build that is kept', defaultText: '256MiB' }),
+  minFreeDisk: size({
+    about: 'what is kept free on the disk of --state-dir: while less is, logs of builds are cut as at --max-log-size',
+    defaultText: '1GiB',
+  }),
   secret: list({ value: 'NAME', about: 'secret for the job, its value from the variable of that name; repeatable' }),
   secretFile: pairs(z.record(z.string(), z.string().min(1)), {
     value: 'NAME=PATH',
     about: 'secret for the job, its value from a file; repeatable',
+  }),
+  secretProvider: list({
+    value: 'KIND[:PATH]',
+    about:
+      'where this worker has secrets that a job names and that did not come with it: `environment`, `folder:DIR` ' +
+      '(a file for each), `command:PROGRAM` (run with the name, prints the value); repeatable, asked in this order',
+  }),
+  allowSecret: list({
+    value: 'NAME',
+    about: 'secret of --secret-provider that jobs may have; `*` stands for any characters; repeatable',
+    defaultText: 'none',
   }),
   artifactsDir: text({ value: 'DIR', about: 'where the artifacts of the job are put', defaultText: 'ritmo-artifacts' }),
   follow: toggle({ about: 'print the log until the job has ended' }),

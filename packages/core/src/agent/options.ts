@@ -6,6 +6,7 @@ import { RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { ExecutorBinding } from '../executor/plugin.js';
 import type { ResourceLimits } from '../executor/request.js';
+import type { SecretProvider, SecretSource } from '../secrets/provider.js';
 import type { Transport } from '../transport/transport.js';
 
 export interface AgentOptions {
@@ -25,6 +26,8 @@ export interface AgentOptions {
   /** Folder for the journal, spools and workspaces; one agent at a time. */
   readonly stateDir: string;
   readonly policy?: AgentPolicy;
+  /** Values of this worker for jobs that name them; what comes with a job wins. Default: none. */
+  readonly secrets?: SecretSource;
   readonly shutdown?: {
     /** How long `drain` lets builds run, in milliseconds. Default: without end. */
     readonly drainMs?: number;
@@ -54,6 +57,8 @@ export interface AgentPolicy {
   readonly sourceKnownHostsFile?: string;
   /** Bytes of log kept for one build. Default: 256 MiB. */
   readonly maxLogBytes?: number;
+  /** While less is free where the state directory lies, logs are cut as if they were at their limit. Default: 0. */
+  readonly minFreeDiskBytes?: number;
   /** Default: 100,000 files and 10 GiB. */
   readonly maxArtifactFiles?: number;
   readonly maxArtifactBytes?: number;
@@ -89,6 +94,7 @@ const checked = z.strictObject({
       sourceCaFile: z.string(),
       sourceKnownHostsFile: z.string(),
       maxLogBytes: z.int().min(1_048_576),
+      minFreeDiskBytes: z.int().nonnegative(),
       maxArtifactFiles: bytes,
       maxArtifactBytes: bytes,
       maxCacheFiles: bytes,
@@ -96,6 +102,14 @@ const checked = z.strictObject({
     })
     .partial()
     .default({}),
+  secrets: z
+    .strictObject({
+      providers: z.array(
+        z.custom<SecretProvider>((value) => typeof (value as SecretProvider)?.get === 'function', 'is no provider'),
+      ),
+      allow: z.array(z.string().regex(/^[A-Za-z0-9_*]+$/, 'must be a name, in which * stands for any characters')),
+    })
+    .default({ providers: [], allow: [] }),
   shutdown: z.strictObject({ drainMs: milliseconds, graceMs: milliseconds }).partial().default({}),
   executors: z
     .array(

@@ -88,6 +88,7 @@ export class Worker {
       artifacts: this.#artifacts,
       caches: this.#caches,
       policy: options.policy as BuildContext['policy'],
+      secrets: options.secrets,
       state,
       worker: name,
       version: options.version ?? ownVersion,
