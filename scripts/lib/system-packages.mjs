@@ -10,6 +10,8 @@ const programs = [
   { binary: 'bwrap', package: 'bubblewrap', why: 'confines builds of the process executor' },
   { binary: 'setpriv', package: 'util-linux', why: 'keeps bare builds from gaining rights' },
   { binary: 'flock', package: 'util-linux', why: 'keeps two agents from one state directory' },
+  { binary: 'systemd-notify', package: 'systemd', why: 'tells systemd that a worker is ready' },
+  { binary: 'python3', package: 'python3-minimal', why: 'stands for systemd in a test' },
 ];
 
 const lockWaitSeconds = 180;

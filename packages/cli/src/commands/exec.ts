@@ -52,6 +52,8 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
       maxConcurrent: 1,
       artifacts: folderArtifactStore(artifactsDir),
       stateDir: folder,
+      // There is nobody else who could run it.
+      health: { minFreeDiskBytes: 0 },
       policy: {
         // Whoever runs this program can read those anyway.
         allowLocalSources: true,

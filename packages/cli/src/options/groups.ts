@@ -31,6 +31,10 @@ export const startKeys = [
   ...executorKeys,
   'allowLocalSources',
   'drainTimeout',
+  'maxJobs',
+  'exitAfterIdle',
+  'minFreeDisk',
+  'healthAddr',
   'artifactStore',
 ] as const;
 
@@ -44,6 +48,7 @@ export const execKeys = [
   'json',
 ] as const;
 export const submitKeys = [...connectionKeys, 'follow', 'secret', 'secretFile', 'json'] as const;
+export const statusKeys = [...connectionKeys, 'healthAddr', 'json'] as const;
 export const jobKeys = [...connectionKeys, 'json'] as const;
 export const logsKeys = [...connectionKeys, 'follow', 'logAttempt', 'json'] as const;
 export const doctorKeys = [...connectionKeys, ...executorKeys, 'json'] as const;

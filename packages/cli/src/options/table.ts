@@ -1,7 +1,9 @@
 import { labels } from '@ritmo/protocol';
 import { z } from 'zod';
 import {
+  count,
   duration,
+  hostPort,
   integer,
   list,
   oneOf,
@@ -55,6 +57,16 @@ export const options = {
   drainTimeout: duration({
     about: 'how long builds may go on after the first stop signal',
     defaultText: 'without end',
+  }),
+  maxJobs: count({ about: 'end after so many jobs', defaultText: 'without end' }),
+  exitAfterIdle: duration({ about: 'end when no build ran for so long', defaultText: 'never' }),
+  minFreeDisk: size({
+    about: 'claim no jobs while less is free where the state directory lies',
+    defaultText: '1GiB',
+  }),
+  healthAddr: hostPort({
+    about: 'where the worker answers /healthz, /readyz, /status and /metrics; a port alone is of this machine',
+    defaultText: 'nowhere',
   }),
   artifactStore: textOr('api', { value: 'api|DIR', about: 'where artifacts go: the API server, or a folder' }),
   allowHostNetwork: toggle({ about: 'let jobs ask for `network: host`' }),

@@ -1,3 +1,4 @@
+import type { Job } from '@ritmo/protocol';
 import type { AgentEvents } from '../agent/events.js';
 import type { AgentPolicy } from '../agent/options.js';
 import type { ArtifactStore } from '../artifact/store.js';
@@ -14,6 +15,11 @@ export interface BuildContext {
   readonly artifacts: ArtifactStore | undefined;
   readonly policy: AgentPolicy;
   readonly state: StateDir;
+  /**
+   * Promises the job its limits until disposed, before it is accepted.
+   * @throws RITMO_NO_ROOM, RITMO_EXECUTOR_UNAVAILABLE
+   */
+  readonly reserve: (job: Job) => Disposable;
   /** Name of the worker. */
   readonly worker: string;
   readonly version: string;
