@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: ['src/executor.ts', 'src/index.ts'],
+  entry: ['src/executor.ts', 'src/health.ts', 'src/index.ts'],
   format: 'esm',
   target: 'node20',
   sourcemap: true,

@@ -18,6 +18,8 @@ const programs = [
   { binary: 'busybox', package: 'busybox-static', why: 'is the image of tests of the docker executor' },
   { binary: 'docker-registry', package: 'docker-registry', why: 'gives images to tests of the docker executor' },
   { binary: 'htpasswd', package: 'apache2-utils', why: 'makes a registry of the tests ask for a password' },
+  { binary: 'systemd-notify', package: 'systemd', why: 'tells systemd that a worker is ready' },
+  { binary: 'python3', package: 'python3-minimal', why: 'stands for systemd in a test' },
 ];
 
 const lockWaitSeconds = 180;

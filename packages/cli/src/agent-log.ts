@@ -17,20 +17,50 @@ const serializers = {
         : error,
 };
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** A log whose level can be changed while it is used, for all that was made of it too. */
+export type AgentLog = Logger & { setLevel(level: LogLevel): void };
+
 /** The agent's log on stderr: JSON lines, or readable text on a terminal. */
-export function agentLog(level: 'debug' | 'info' | 'warn' | 'error', { err }: Io): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters, serializers };
-  if (!err.terminal) return pino(options, { write: (line: string) => err.write(line) });
+export function agentLog(level: LogLevel, { err }: Io): AgentLog {
+  const { values } = pino.levels;
+  let least = values[level] ?? 0;
+  let shown = level;
+  const options: pino.LoggerOptions = {
+    level: 'debug',
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters,
+    serializers,
+    hooks: {
+      // The level of pino's children stays what it was when they were made.
+      logMethod(args, method, number) {
+        if (number >= least) method.apply(this, args);
+      },
+    },
+  };
+  const adjustable = (logger: Logger): AgentLog =>
+    Object.assign(logger, {
+      setLevel(next: LogLevel) {
+        least = values[next] ?? 0;
+        shown = next;
+      },
+    });
+  if (!err.terminal) return adjustable(pino(options, { write: (line: string) => err.write(line) }));
   // What a message quotes of others must not steer the terminal.
   const filter = new TerminalFilter({ colours: err.colours, erase: false });
-  const prettify = prettyFactory({
-    colorize: err.colours,
-    translateTime: 'SYS:HH:MM:ss',
-    ignore: 'pid,hostname',
-    hideObject: level !== 'debug',
-    messageFormat: readable,
-  });
-  return pino(options, { write: (line: string) => err.write(filter.push(prettify(line) ?? '')) });
+  const pretty = (hideObject: boolean) =>
+    prettyFactory({
+      colorize: err.colours,
+      translateTime: 'SYS:HH:MM:ss',
+      ignore: 'pid,hostname',
+      hideObject,
+      messageFormat: readable,
+    });
+  const [brief, whole] = [pretty(true), pretty(false)];
+  const write = (line: string) => err.write(filter.push((shown === 'debug' ? whole : brief)(line) ?? ''));
+  return adjustable(pino(options, { write }));
 }
 
 /** The message with the few fields that a person looks for. */

@@ -12,9 +12,10 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     const invocation = readCommandLine(argv, commands, version, io);
     if (invocation.kind === 'done') return 0;
     const { command, args, flags } = invocation;
-    const settings = await resolveSettings(command.options, flags, io.env);
+    const reread = () => resolveSettings(command.options, flags, io.env);
+    const settings = await reread();
     const run = await command.load();
-    return await run({ settings, args, io });
+    return await run({ settings, args, io, reread });
   } catch (error) {
     showError(error, io.err);
     return exitCodeOfError(asRitmoError(error).code);

@@ -9,16 +9,26 @@ export function exitCodeOfSignal(signal: StopSignal): number {
   return 128 + numbers[signal];
 }
 
+export interface SignalOptions {
+  /** Called at SIGHUP, which then ends nothing. */
+  readonly reload?: () => void;
+  readonly exit?: (code: number) => void;
+}
+
 /**
  * The one place that listens to signals. The first does the first step, the second the second, and so on; one more
  * than there are steps ends the program at once.
  */
 export function onStopSignals(
   steps: ReadonlyArray<(signal: StopSignal) => void>,
-  exit: (code: number) => void = (code) => process.exit(code),
+  { reload, exit = (code) => process.exit(code) }: SignalOptions = {},
 ): Disposable {
   let taken = 0;
   const listener = (signal: NodeJS.Signals) => {
+    if (reload && signal === 'SIGHUP') {
+      reload();
+      return;
+    }
     const known = stopSignals.find((name) => name === signal) ?? 'SIGTERM';
     const step = steps[taken];
     taken += 1;

@@ -4,14 +4,21 @@ import { exitCodeOfSignal, onStopSignals } from '../src/signals.js';
 describe('stop signals', () => {
   test('take one step each, and the last ends the program at once', () => {
     const events: unknown[] = [];
-    using _signals = onStopSignals([(signal) => events.push(['drain', signal]), () => events.push('cancel')], (code) =>
-      events.push(code),
-    );
+    using _signals = onStopSignals([(signal) => events.push(['drain', signal]), () => events.push('cancel')], {
+      exit: (code) => events.push(code),
+    });
     process.emit('SIGTERM', 'SIGTERM');
     process.emit('SIGINT', 'SIGINT');
     process.emit('SIGINT', 'SIGINT');
     process.emit('SIGTERM', 'SIGTERM');
     expect(events).toEqual([['drain', 'SIGTERM'], 'cancel', 130, 143]);
+  });
+
+  test('let SIGHUP reload where the program can', () => {
+    const events: unknown[] = [];
+    using _signals = onStopSignals([(signal) => events.push(signal)], { reload: () => events.push('reload') });
+    for (const signal of ['SIGHUP', 'SIGHUP', 'SIGTERM'] as const) process.emit(signal, signal);
+    expect(events).toEqual(['reload', 'reload', 'SIGTERM']);
   });
 
   test('are left alone afterwards', () => {

@@ -1,6 +1,7 @@
-export { Agent, type DrainReport } from './agent/agent.js';
-export type { AgentEvents } from './agent/events.js';
-export type { AgentOptions, AgentPolicy } from './agent/options.js';
+export { Agent } from './agent/agent.js';
+export type { AgentStatus, WorkerFacts } from './agent/agent-status.js';
+export type { AgentEvents, DrainReport } from './agent/events.js';
+export type { AgentOptions, AgentPatch, AgentPolicy } from './agent/options.js';
 export { type AgentState, agentTransitions } from './agent/state.js';
 export * from './artifact/index.js';
 export type * from './artifact/store.js';

@@ -65,6 +65,11 @@ const table = {
     meaning: 'The executor cannot work on this host now.',
     hint: '`ritmo-agent doctor` names what is missing and the command that mends it.',
   },
+  RITMO_NO_ROOM: {
+    retryable: true,
+    meaning: "The job's limits do not fit what is free on the worker.",
+    hint: 'Wait until other builds have ended, ask for less under `limits:`, or add a larger worker.',
+  },
   RITMO_POLICY_REFUSED: {
     retryable: false,
     meaning: "The operator's policy does not allow what the job asks.",

@@ -7,6 +7,8 @@ export interface Context<Key extends OptionKey> {
   /** In the order of `Command.args`; one that may be left out is undefined. */
   readonly args: ReadonlyArray<string | undefined>;
   readonly io: Io;
+  /** Reads the config file again; flags and variables still win over it. */
+  readonly reread: () => Promise<Settings<Key>>;
 }
 
 /** One command of the program. */

@@ -56,6 +56,8 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
       artifacts: folderArtifactStore(artifactsDir),
       ...(caches === undefined ? {} : { caches }),
       stateDir: folder,
+      // There is nobody else who could run it.
+      health: { minFreeDiskBytes: 0 },
       policy: {
         // Whoever runs this program can read those anyway.
         allowLocalSources: true,

@@ -6,6 +6,7 @@ import {
   jobKeys,
   logsKeys,
   startKeys,
+  statusKeys,
   submitKeys,
 } from '../options/groups.js';
 import { command } from './command.js';
@@ -63,10 +64,10 @@ export const commands = [
   }),
   command({
     name: 'status',
-    about: 'Show workers and jobs, or one job',
+    about: 'Show workers and jobs, one job, or what one worker says of itself',
     args: ['[JOB-ID]'],
-    options: jobKeys,
-    examples: [],
+    options: statusKeys,
+    examples: [['ritmo-agent status --health-addr 127.0.0.1:9090', 'why the worker with that address is idle']],
     load: async () => (await import('./status.js')).status,
   }),
   command({

@@ -7,18 +7,24 @@ import { openCacheStore } from '../cache-store.js';
 import { exitCodes } from '../exit-codes.js';
 import { executorOptions, isolationNames } from '../isolation/executor-options.js';
 import { bindIsolations } from '../isolation/load.js';
+import type { Logger } from '@ritmo/agent-core/executor';
 import type { startKeys } from '../options/groups.js';
+import type { HostPort } from '../options/kinds.js';
 import { defaultStateDir } from '../paths.js';
 import { secretSource } from '../secret-providers.js';
 import { onStopSignals } from '../signals.js';
+import { systemdNotifier } from '../systemd.js';
 import { version } from '../version.js';
 import type { Context } from './command.js';
 
 /** Of the disk of the state directory, in bytes. */
 const minFreeDisk = 1024 ** 3;
 
-/** Runs a worker until it is told to stop: the first signal drains, the second cancels, the third ends it at once. */
-export async function start({ settings, io }: Context<(typeof startKeys)[number]>): Promise<number> {
+/**
+ * Runs a worker until it is told to stop: the first signal drains, the second cancels, the third ends it at once.
+ * SIGHUP reads labels, slots and log level anew.
+ */
+export async function start({ settings, io, reread }: Context<(typeof startKeys)[number]>): Promise<number> {
   const log = agentLog(settings.logLevel ?? 'info', io);
   const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
   const secrets = secretSource(settings);
@@ -52,6 +58,11 @@ export async function start({ settings, io }: Context<(typeof startKeys)[number]
     },
     secrets,
     shutdown: settings.drainTimeout === undefined ? {} : { drainMs: settings.drainTimeout },
+    until: {
+      ...(settings.maxJobs === undefined ? {} : { jobs: settings.maxJobs }),
+      ...(settings.exitAfterIdle === undefined ? {} : { idleMs: settings.exitAfterIdle }),
+    },
+    health: { minFreeDiskBytes: settings.minFreeDisk ?? minFreeDisk },
     log,
     version,
     ...(settings.name === undefined ? {} : { name: settings.name }),
@@ -61,17 +72,36 @@ export async function start({ settings, io }: Context<(typeof startKeys)[number]
   agent.on('job:cancelling', ({ reason }) => {
     if (reason === 'agent-stopping') interrupted = true;
   });
-  using _signals = onStopSignals([
-    (signal) => {
-      log.info({ signal }, 'draining: no new jobs, running builds finish; once more cancels them');
-      // Its end is that of `done`.
-      agent.drain().catch(() => undefined);
+  agent.on('agent:drained', ({ finished, cancelled }) => {
+    const said = `${builds(finished.length)} finished, ${builds(cancelled.length)} cancelled`;
+    log.info({ finished, cancelled }, `the worker has ended: ${said} since it was told to stop`);
+  });
+  const reload = async () => {
+    const { labels, maxConcurrent, logLevel } = await reread();
+    log.setLevel(logLevel ?? 'info');
+    await agent.update({ labels, maxConcurrent });
+    log.info({ labels, maxConcurrent }, 'labels, slots and log level were read anew');
+  };
+  const systemd = systemdNotifier(agent, io.env, log);
+  using _signals = onStopSignals(
+    [
+      (signal) => {
+        log.info({ signal }, 'draining: no new jobs, running builds finish; once more cancels them');
+        // Its end is that of `done`.
+        agent.drain().catch(() => undefined);
+      },
+      (signal) => {
+        log.warn({ signal }, 'cancelling the running builds; once more ends at once');
+        agent.stop().catch(() => undefined);
+      },
+    ],
+    {
+      reload: () =>
+        void started
+          .then(reload)
+          .catch((error: unknown) => log.error({ err: error }, 'the settings stay as they were')),
     },
-    (signal) => {
-      log.warn({ signal }, 'cancelling the running builds; once more ends at once');
-      agent.stop().catch(() => undefined);
-    },
-  ]);
+  );
   const started = agent.start().then(
     () => log.info({ url: transport.address }, 'the worker takes jobs'),
     (error: unknown) => {
@@ -79,6 +109,29 @@ export async function start({ settings, io }: Context<(typeof startKeys)[number]
       if (agent.state !== 'stopped' && agent.state !== 'stopping' && agent.state !== 'draining') throw error;
     },
   );
-  await Promise.all([started, agent.done]);
+  const ended = Promise.all([started, agent.done]);
+  // It may fail before anybody waits for it below.
+  ended.catch(() => undefined);
+  await using health = await healthServer(agent, settings.healthAddr, log);
+  if (health) log.info({ url: health.url }, `health and metrics are at ${health.url}`);
+  try {
+    await ended;
+  } finally {
+    await systemd?.[Symbol.asyncDispose]();
+  }
   return interrupted ? exitCodes.interrupted : exitCodes.ok;
+}
+
+const builds = (count: number) => `${count} ${count === 1 ? 'build' : 'builds'}`;
+
+/** Listens from the start on, so that probes see the worker start; its code is loaded only where it is asked for. */
+async function healthServer(agent: Agent, address: HostPort | undefined, log: Logger) {
+  if (address === undefined) return undefined;
+  const { startHealthServer } = await import('@ritmo/agent-core/health');
+  try {
+    return await startHealthServer(agent, { ...address, log });
+  } catch (error) {
+    await agent.stop();
+    throw error;
+  }
 }

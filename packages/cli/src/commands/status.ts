@@ -2,17 +2,23 @@ import { type JobDetail, type JobSummary, showDuration, type WorkerSummary } fro
 import { connect } from '../api/connect.js';
 import { exitCodes } from '../exit-codes.js';
 import type { Output } from '../io.js';
-import type { jobKeys } from '../options/groups.js';
+import type { statusKeys } from '../options/groups.js';
 import { finalLine } from '../render/final-line.js';
 import { table } from '../render/table.js';
 import { oneLine } from '../render/terminal-filter.js';
 import type { Context } from './command.js';
 import { durationOf } from './follow-job.js';
 import { callMs } from './submit.js';
+import { askWorker, workerStatusText } from './worker-status.js';
 
-/** Shows workers and the newest jobs, or one job. */
-export async function status({ settings, args, io }: Context<(typeof jobKeys)[number]>): Promise<number> {
+/** Shows workers and the newest jobs, or one job, or with a health address what one worker says of itself. */
+export async function status({ settings, args, io }: Context<(typeof statusKeys)[number]>): Promise<number> {
   const signal = AbortSignal.timeout(callMs);
+  if (settings.healthAddr !== undefined) {
+    const said = await askWorker(settings.healthAddr, signal);
+    io.out.write(settings.json ? `${JSON.stringify(said)}\n` : workerStatusText(said, io.out));
+    return exitCodes.ok;
+  }
   await using client = await connect(settings, io.env, signal);
   const [id] = args;
   if (id !== undefined) {

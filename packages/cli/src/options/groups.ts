@@ -37,6 +37,9 @@ export const startKeys = [
   'secretProvider',
   'allowSecret',
   'drainTimeout',
+  'maxJobs',
+  'exitAfterIdle',
+  'healthAddr',
   'artifactStore',
   ...cacheKeys,
 ] as const;
@@ -52,6 +55,7 @@ export const execKeys = [
   'json',
 ] as const;
 export const submitKeys = [...connectionKeys, 'follow', 'secret', 'secretFile', 'json'] as const;
+export const statusKeys = [...connectionKeys, 'healthAddr', 'json'] as const;
 export const jobKeys = [...connectionKeys, 'json'] as const;
 export const artifactsKeys = [...connectionKeys, 'artifactsDir', 'json'] as const;
 export const logsKeys = [...connectionKeys, 'follow', 'logAttempt', 'json'] as const;

@@ -85,6 +85,37 @@ export function integer(
   };
 }
 
+/** How many, from 1 on, or nothing. */
+export function count(words: Words): Option<number | undefined> {
+  return {
+    value: 'N',
+    ...words,
+    repeat: false,
+    schema: z.int().min(1).max(1_000_000_000).optional(),
+    fromTexts: (texts) => (/^-?\d{1,15}(\.\d+)?$/.test(last(texts)) ? Number(last(texts)) : last(texts)),
+  };
+}
+
+/** An address to listen on or to ask: `HOST:PORT`, or a port of this machine. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `HOST:PORT`, `[IPV6]:PORT`, or a port alone, which means 127.0.0.1. */
+export function hostPort(words: Words): Option<HostPort | undefined> {
+  const schema = z
+    .string()
+    .regex(/^((\[[0-9a-fA-F:.]+\]|[^:[\]/\s]+)?:)?\d{1,5}$/, 'must be written HOST:PORT')
+    .transform((address): HostPort => {
+      const cut = address.lastIndexOf(':');
+      const host = address.slice(0, Math.max(cut, 0)).replace(/^\[(.*)\]$/, '$1');
+      return { host: host === '' ? '127.0.0.1' : host, port: Number(address.slice(cut + 1)) };
+    })
+    .refine(({ port }) => port <= 65_535, 'has a port above 65535');
+  return { value: 'HOST:PORT', ...words, repeat: false, schema: schema.optional(), fromTexts: last };
+}
+
 /** On or off; off by default. */
 export function toggle(words: Words): Option<boolean> {
   const spoken: Readonly<Record<string, boolean>> = {

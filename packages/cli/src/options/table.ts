@@ -1,7 +1,9 @@
 import { labels } from '@ritmo/protocol';
 import { z } from 'zod';
 import {
+  count,
   duration,
+  hostPort,
   integer,
   list,
   oneOf,
@@ -68,6 +70,12 @@ export const options = {
   cacheMaxSize: size({ about: 'most that the folder of caches holds', defaultText: '10GiB' }),
   cacheMaxAge: duration({ about: 'caches that were not used for so long are removed', defaultText: '30d' }),
   cacheMinFree: size({ about: 'room on the disk that caches leave free', defaultText: '2GiB' }),
+  maxJobs: count({ about: 'end after so many jobs', defaultText: 'without end' }),
+  exitAfterIdle: duration({ about: 'end when no build ran for so long', defaultText: 'never' }),
+  healthAddr: hostPort({
+    about: 'where the worker answers /healthz, /readyz, /status and /metrics; a port alone is of this machine',
+    defaultText: 'nowhere',
+  }),
   allowHostNetwork: toggle({ about: 'let jobs ask for `network: host`' }),
   allowLocalSources: toggle({ about: 'let jobs check out paths and file:// URLs of this host' }),
   bind: list({

@@ -52,6 +52,11 @@ export class Lab implements AsyncDisposable {
     return this.#start(args);
   }
 
+  /** Starts a command that goes on, with more in its environment. */
+  startWith(env: Readonly<Record<string, string>>, ...args: readonly string[]): Cli {
+    return this.#start(args, env);
+  }
+
   async jobFile(name: string, text: string): Promise<string> {
     const path = join(this.folder, `${name}.yaml`);
     await writeFile(path, text);
@@ -63,8 +68,8 @@ export class Lab implements AsyncDisposable {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  #start(args: readonly string[]): Cli {
-    const child = new Cli(args, this.env);
+  #start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Cli {
+    const child = new Cli(args, { ...this.env, ...env });
     this.#children.add(child);
     return child;
   }

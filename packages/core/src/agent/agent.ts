@@ -1,22 +1,18 @@
+import type { WorkerStatus } from '@ritmo/protocol';
 import { after } from '../build/deadline.js';
 import { systemClock } from '../clock.js';
 import { RitmoError } from '../errors.js';
 import type { Logger } from '../executor/host.js';
 import { silentLogger } from '../logger.js';
 import { deferred } from './deferred.js';
-import { type AgentEvents, SafeEmitter } from './events.js';
-import { type AgentOptions, type CheckedOptions, checkOptions } from './options.js';
+import { type AgentStatus, reasonsOf } from './agent-status.js';
+import { type AgentEvents, type DrainReport, SafeEmitter } from './events.js';
+import { type AgentOptions, type AgentPatch, type CheckedOptions, checkOptions, checkPatch } from './options.js';
 import { type AgentState, StateMachine } from './state.js';
 import { Worker } from './worker.js';
 
 /** How long `stop` goes on telling the server of ended builds, in milliseconds; the next start tells the rest. */
 const lastWordsMs = 10_000;
-
-/** What became of the builds that ran when a drain began. */
-export interface DrainReport {
-  readonly finished: readonly string[];
-  readonly cancelled: readonly string[];
-}
 
 /**
  * The worker agent. The constructor validates its options and nothing more: no socket, no timer, no file before
@@ -36,6 +32,8 @@ export class Agent implements AsyncDisposable {
   #start: Promise<void> | undefined;
   #ending: Promise<DrainReport> | undefined;
   #stopped: Promise<void> | undefined;
+  #idle: Disposable | undefined;
+  #ended = 0;
 
   constructor(options: AgentOptions) {
     this.#options = checkOptions(options);
@@ -50,10 +48,34 @@ export class Agent implements AsyncDisposable {
     // Whoever does not look at `done` must not die of it.
     this.#done.promise.catch(() => {});
     this.#countEnded();
+    this.#endBySelf();
   }
 
   get state(): AgentState {
     return this.#machine.state;
+  }
+
+  /** What it does now, and why it may do nothing. */
+  get status(): AgentStatus {
+    const worker = this.#worker?.facts;
+    const reasons = reasonsOf(this.state, this.#worker?.health.reasons ?? [], worker);
+    return { state: this.state, reasons, ...(worker && { worker }) };
+  }
+
+  /** Bytes of build logs on disk that the server does not have as a whole yet. */
+  spoolBytes(): Promise<number> {
+    return this.#worker?.spoolBytes() ?? Promise.resolve(0);
+  }
+
+  /**
+   * Changes labels or slots of the running worker; builds that run go on. Resolves when the server knows.
+   * @throws RITMO_USAGE, RITMO_STATE_TRANSITION before the agent has started or after it has ended
+   */
+  async update(patch: AgentPatch): Promise<void> {
+    const checked = checkPatch(patch);
+    if (!this.#worker || !['running', 'paused', 'draining'].includes(this.state))
+      throw new RitmoError('RITMO_STATE_TRANSITION', `The agent is ${this.state}; it cannot be changed.`);
+    await this.#worker.update(checked);
   }
 
   /** Settles when the agent has ended: resolves at `stopped`, rejects at `failed`. Never an unhandled rejection. */
@@ -203,16 +225,19 @@ export class Agent implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#idle?.[Symbol.dispose]();
     await this.#worker?.close(true);
     if (!this.#worker) await this.#options.transport[Symbol.asyncDispose]();
     if (!this.#machine.can('stopped')) return;
     this.#machine.go('stopped');
+    this.#events.emit('agent:drained', this.#drained);
     this.#done.resolve();
   }
 
   /** The server's word, or a defect, ended the agent: nothing more is sent. */
   async #fail(error: Error): Promise<void> {
     if (!this.#machine.can('failed')) return;
+    this.#idle?.[Symbol.dispose]();
     this.#machine.go('failed', error);
     this.#events.emit('agent:error', { error, where: 'worker' });
     const worker = this.#worker;
@@ -239,10 +264,40 @@ export class Agent implements AsyncDisposable {
     else if (command === 'resume' && this.state === 'paused') void this.resume();
   }
 
-  #workerState(): 'idle' | 'busy' | 'paused' | 'draining' {
+  #workerState(): WorkerStatus['state'] {
     if (this.state === 'paused') return 'paused';
     if (this.state === 'draining' || this.state === 'stopping') return 'draining';
+    if (this.#worker && this.#worker.health.reasons.length > 0) return 'unhealthy';
     return this.#worker && this.#worker.builds.running.length > 0 ? 'busy' : 'idle';
+  }
+
+  /** Drains after the last job of `until.jobs`, or when nothing came for `until.idleMs`. */
+  #endBySelf(): void {
+    const { jobs, idleMs } = this.#options.until;
+    if (jobs !== undefined) {
+      this.on('job:finished', () => {
+        this.#ended += 1;
+        if (this.#ended >= jobs) this.#drainBySelf(`it has run ${jobs} jobs`);
+      });
+    }
+    if (idleMs === undefined) return;
+    const wait = () => {
+      this.#idle?.[Symbol.dispose]();
+      this.#idle = after(idleMs, () => {
+        if (this.#worker?.builds.running.length === 0) this.#drainBySelf(`it had nothing to do for ${idleMs} ms`);
+      });
+    };
+    this.on('job:claimed', () => this.#idle?.[Symbol.dispose]());
+    this.on('job:finished', wait).on('job:released', wait);
+    this.on('agent:state', ({ from, to }) => {
+      if (from === 'starting' && to === 'running') wait();
+    });
+  }
+
+  #drainBySelf(why: string): void {
+    this.#log.info({}, `the agent drains: ${why}`);
+    // Its end is that of `done`.
+    this.drain().catch(() => {});
   }
 
   #countEnded(): void {

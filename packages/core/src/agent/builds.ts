@@ -74,10 +74,10 @@ export class Builds {
   }
 
   async #follow(build: Build, slot: number): Promise<void> {
-    const { reported } = await build.run();
+    const { reported, released } = await build.run();
     this.#running.delete(build);
     this.#reporting.add(build);
-    this.#slots.give(slot);
+    this.#slots.give(slot, released);
     this.#wake();
     await reported;
     this.#reporting.delete(build);

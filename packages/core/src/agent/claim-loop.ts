@@ -16,6 +16,8 @@ export interface ClaimLoop {
   readonly waitMs: number;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told of each answer, with how many jobs it brought. */
+  readonly answered: (offers: number) => void;
   /** Takes an offer into a slot. */
   readonly take: (offer: Offer, slot: number) => void;
   /** Hands an offer back that came too late. */
@@ -33,6 +35,7 @@ export async function claimLoop(loop: ClaimLoop, signal: AbortSignal): Promise<v
     const request = { requestId: randomUUID(), max: loop.slots.free, waitMs: loop.waitMs };
     try {
       const offers = await loop.transport.claim(request, signal);
+      loop.answered(offers.length);
       await place(loop, offers, signal);
     } catch (error) {
       if (signal.aborted) return handBack(loop, request);

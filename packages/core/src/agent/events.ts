@@ -7,12 +7,27 @@ import type { CancelReason, JobId, SandboxId } from '../executor/request.js';
 import type { StepExit } from '../executor/sandbox.js';
 import type { AgentState } from './state.js';
 
+/** What became of the builds that ran when a drain began. */
+export interface DrainReport {
+  readonly finished: readonly string[];
+  readonly cancelled: readonly string[];
+}
+
 /** One object an event, so that a field can be added without breaking a listener. */
 export interface AgentEvents {
   'agent:state': [event: { readonly from: AgentState; readonly to: AgentState; readonly cause?: Error }];
   /** Something went wrong that no caller waits for; it is logged as well. */
   'agent:error': [event: { readonly error: Error; readonly where: string }];
   'worker:registered': [event: { readonly workerId: string; readonly name: string }];
+  /** Labels or slots were changed while the agent runs. */
+  'worker:updated': [event: { readonly labels: Readonly<Record<string, string>>; readonly maxConcurrent: number }];
+  /** The worker stopped or began to be fit for jobs; no reasons: it is fit. */
+  'worker:health': [event: { readonly reasons: readonly string[] }];
+  /** The agent has ended as it was told to. */
+  'agent:drained': [event: DrainReport];
+  /** The server answered a claim; without offers where no job fits. */
+  'claim:answered': [event: { readonly offers: number }];
+  'heartbeat:answered': [event: { readonly durationMs: number }];
   'heartbeat:failed': [event: { readonly error: Error; readonly consecutive: number }];
   'executor:probed': [event: { readonly executor: string; readonly report: ProbeReport }];
   'executor:swept': [event: { readonly executor: string; readonly report: SweepReport }];
@@ -29,7 +44,15 @@ export interface AgentEvents {
   'artifact:stored': [event: { readonly jobId: JobId; readonly ref: ArtifactRef }];
   'job:cancelling': [event: { readonly jobId: JobId; readonly reason: CancelReason }];
   /** The build has ended and its sandbox is gone; the server may not know yet. */
-  'job:finished': [event: { readonly jobId: JobId; readonly outcome: Outcome; readonly durationMs: number }];
+  'job:finished': [
+    event: {
+      readonly jobId: JobId;
+      readonly outcome: Outcome;
+      readonly durationMs: number;
+      /** Of the masked log. */
+      readonly logBytes: number;
+    },
+  ];
   /** The server has the result and the sealed log. */
   'job:reported': [event: { readonly jobId: JobId; readonly epoch: number }];
 }

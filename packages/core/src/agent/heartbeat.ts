@@ -14,7 +14,7 @@ export interface HeartbeatLoop {
   readonly clock: Clock;
   readonly log: Logger;
   readonly status: () => WorkerStatus;
-  readonly answered: (answer: HeartbeatAnswer) => void;
+  readonly answered: (answer: HeartbeatAnswer, durationMs: number) => void;
   readonly failed: (error: Error, consecutive: number) => void;
 }
 
@@ -48,14 +48,15 @@ export class Heartbeat {
 
   /** Answers how many have failed in a row. */
   async #beat(signal: AbortSignal, before: number): Promise<number> {
-    const { transport, intervalMs, status, answered, failed, log } = this.#loop;
+    const { transport, intervalMs, status, answered, failed, clock, log } = this.#loop;
     using bounded = withDeadline(
       [signal],
       intervalMs,
       new RitmoError('RITMO_SERVER_UNREACHABLE', 'No answer in time.'),
     );
+    const begin = clock.monotonic();
     try {
-      answered(await transport.heartbeat(status(), bounded.signal));
+      answered(await transport.heartbeat(status(), bounded.signal), clock.monotonic() - begin);
       return 0;
     } catch (error) {
       if (signal.aborted) return before;

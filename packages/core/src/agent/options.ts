@@ -34,6 +34,21 @@ export interface AgentOptions {
     /** Between stop signal and kill when builds are cancelled by `stop`. Default: the grace of the job. */
     readonly graceMs?: number;
   };
+  /** Ends by itself, for autoscalers; by default it does not. */
+  readonly until?: {
+    /** Takes so many jobs in all, and drains when they have ended. */
+    readonly jobs?: number;
+    /** Drains after so many milliseconds without a build. */
+    readonly idleMs?: number;
+  };
+  readonly health?: {
+    /** No jobs are claimed while less is free where the state directory lies. Default: 1 GiB. */
+    readonly minFreeDiskBytes?: number;
+    /** How often the disk is looked at, in milliseconds. Default: 5 s. */
+    readonly diskMs?: number;
+    /** How often the executors are asked whether they work, in milliseconds. Default: 30 s. */
+    readonly probeMs?: number;
+  };
   /** Default: silent. */
   readonly log?: Logger;
   readonly clock?: Clock;
@@ -111,6 +126,17 @@ const checked = z.strictObject({
     })
     .default({ providers: [], allow: [] }),
   shutdown: z.strictObject({ drainMs: milliseconds, graceMs: milliseconds }).partial().default({}),
+  until: z.strictObject({ jobs: z.int().positive(), idleMs: milliseconds }).partial().default({}),
+  health: z
+    .strictObject({
+      minFreeDiskBytes: z
+        .int()
+        .nonnegative()
+        .default(1024 ** 3),
+      diskMs: z.number().positive().default(5_000),
+      probeMs: z.number().positive().default(30_000),
+    })
+    .prefault({}),
   executors: z
     .array(
       z.custom<ExecutorBinding>(
@@ -141,6 +167,26 @@ export function checkOptions(options: AgentOptions) {
     throw new RitmoError('RITMO_USAGE', `The options of the agent are wrong: ${problems.join('; ')}.`);
   }
   return { ...result.data, transport, artifacts, caches, log, clock, version };
+}
+
+const patch = z.strictObject({
+  labels: labelsSchema.optional(),
+  maxConcurrent: z.int().min(1).max(10_000).optional(),
+});
+
+/** What can be changed while an agent runs. */
+export interface AgentPatch {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly maxConcurrent?: number;
+}
+
+/** @throws RITMO_USAGE with everything that is wrong with the change. */
+export function checkPatch(value: AgentPatch): AgentPatch {
+  const result = patch.safeParse(value);
+  if (!result.success)
+    throw new RitmoError('RITMO_USAGE', `The change of the agent is wrong: ${z.prettifyError(result.error)}`);
+  const { labels, maxConcurrent } = result.data;
+  return { ...(labels && { labels }), ...(maxConcurrent !== undefined && { maxConcurrent }) };
 }
 
 export type CheckedOptions = ReturnType<typeof checkOptions>;

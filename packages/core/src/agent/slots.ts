@@ -1,15 +1,24 @@
-/** The places for builds: numbers from 0, each held by one build at a time, so that executors can give each its own uid. */
+/**
+ * The places for builds: numbers from 0, each held by one build at a time, so that executors can give each its own uid.
+ * `budget` bounds how many builds are taken in all.
+ */
 export class Slots {
   #max: number;
+  #budget: number;
   readonly #held = new Set<number>();
   readonly #waiting = new Set<() => void>();
 
-  constructor(max: number) {
+  constructor(max: number, budget = Number.POSITIVE_INFINITY) {
     this.#max = max;
+    this.#budget = budget;
   }
 
   get free(): number {
-    return Math.max(0, this.#max - this.#held.size);
+    return Math.max(0, Math.min(this.#max - this.#held.size, this.#budget));
+  }
+
+  get max(): number {
+    return this.#max;
   }
 
   get held(): number {
@@ -22,11 +31,15 @@ export class Slots {
     let slot = 0;
     while (this.#held.has(slot)) slot += 1;
     this.#held.add(slot);
+    this.#budget -= 1;
     return slot;
   }
 
-  give(slot: number): void {
-    if (this.#held.delete(slot)) this.#wake();
+  /** Gives a place back; `unused` where its build never ran, so that it does not count. */
+  give(slot: number, unused = false): void {
+    if (!this.#held.delete(slot)) return;
+    if (unused) this.#budget += 1;
+    this.#wake();
   }
 
   /** Builds that run go on when it becomes smaller. */

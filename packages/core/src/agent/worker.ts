@@ -1,32 +1,31 @@
-import {
-  type HeartbeatAnswer,
-  type Offer,
-  protocolVersion,
-  type Registration,
-  type WorkerEvent,
-  type WorkerInfo,
-  type WorkerStatus,
-} from '@ritmo/protocol';
+import type { HeartbeatAnswer, Job, Offer, Registration, WorkerEvent, WorkerStatus } from '@ritmo/protocol';
 import { randomUUID } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { apiArtifactStore } from '../artifact/index.js';
 import type { ArtifactStore } from '../artifact/store.js';
+import { resourceLimits } from '../build/admission.js';
 import type { BuildContext } from '../build/context.js';
 import type { CacheStore } from '../cache/store.js';
 import { RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { Executor } from '../executor/plugin.js';
+import { type Health, HealthWatch } from '../health/health-watch.js';
+import { CpuShare, hostUse } from '../health/host-stats.js';
+import { hostMemory, Room } from '../health/room.js';
 import { StateDir } from '../journal/state-dir.js';
 import { version as ownVersion } from '../version.js';
+import type { WorkerFacts } from './agent-status.js';
 import { Builds } from './builds.js';
 import { claimLoop } from './claim-loop.js';
+import { Claiming } from './claiming.js';
 import type { SafeEmitter } from './events.js';
 import { eventsLoop } from './events-loop.js';
 import { Heartbeat } from './heartbeat.js';
-import { hostInfo, hostLoad } from './host-info.js';
 import { LeaseWatch } from './lease-watch.js';
 import { closeExecutors, openExecutors } from './open-executors.js';
-import type { CheckedOptions } from './options.js';
+import type { AgentPatch, CheckedOptions } from './options.js';
 import { adoptLeftovers } from './recover.js';
+import { isolationOffers, register } from './registration.js';
 import { Slots } from './slots.js';
 
 /** What the agent is told by its worker. */
@@ -62,10 +61,17 @@ export class Worker {
   readonly #slots: Slots;
   readonly #watch: LeaseWatch;
   readonly #heartbeat: Heartbeat;
+  readonly #health: HealthWatch;
+  readonly #room: Room;
+  readonly #cpu = new CpuShare();
+  readonly #claiming: Claiming;
   readonly #serving = new AbortController();
   readonly #reporting = new AbortController();
-  #claiming = new AbortController();
-  #claims: Promise<void> = Promise.resolve();
+  #labels: Readonly<Record<string, string>>;
+  #hostUse: WorkerStatus['host'] = {};
+  #lastClaim: { readonly at: string; readonly offers: number } | undefined;
+  #lastBeat: string | undefined;
+  #failedBeats = 0;
   readonly #loops: Promise<void>[];
   #closed: Promise<void> | undefined;
   /** The builds that the heartbeat under way names, and when it was made. */
@@ -79,7 +85,25 @@ export class Worker {
     this.#instanceId = instanceId;
     this.#caches = options.caches;
     this.#artifacts = options.artifacts ?? (transport.artifacts ? apiArtifactStore(transport) : undefined);
-    this.#slots = new Slots(options.maxConcurrent);
+    this.#labels = options.labels;
+    this.#slots = new Slots(options.maxConcurrent, options.until.jobs);
+    const { minFreeDiskBytes } = options.health;
+    this.#health = new HealthWatch({
+      ...options.health,
+      executors,
+      folder: state.path,
+      clock,
+      log,
+      probed: (executor, report) => events.emit('executor:probed', { executor, report }),
+      changed: (health) => this.#healthChanged(health),
+    });
+    this.#room = new Room({
+      cpus: availableParallelism(),
+      memory: hostMemory,
+      disk: () => this.#health.health.disk,
+      minFreeDiskBytes,
+    });
+    this.#claiming = new Claiming((signal) => this.#guard(this.#claim(signal)));
     this.#watch = new LeaseWatch(clock, () => this.#heartbeat.now());
     this.builds = new Builds(this.#slots, this.#watch);
     this.#context = {
@@ -90,6 +114,7 @@ export class Worker {
       policy: options.policy as BuildContext['policy'],
       secrets: options.secrets,
       state,
+      reserve: (job) => this.#reserve(job),
       worker: name,
       version: options.version ?? ownVersion,
       log,
@@ -104,12 +129,21 @@ export class Worker {
       clock,
       log,
       status: () => this.#status(),
-      answered: (answer) => this.#answered(answer),
-      failed: (error, consecutive) => events.emit('heartbeat:failed', { error, consecutive }),
+      answered: (answer, durationMs) => {
+        this.#lastBeat = new Date(clock.now()).toISOString();
+        this.#failedBeats = 0;
+        events.emit('heartbeat:answered', { durationMs });
+        this.#answered(answer);
+      },
+      failed: (error, consecutive) => {
+        this.#failedBeats = consecutive;
+        events.emit('heartbeat:failed', { error, consecutive });
+      },
     });
     const { signal } = this.#serving;
     this.#loops = [
       this.#guard(this.#heartbeat.run(signal)),
+      this.#guard(this.#health.run(signal)),
       this.#guard(eventsLoop({ transport, clock, log, handle: (event) => this.#handle(event) }, signal)),
     ];
   }
@@ -134,6 +168,7 @@ export class Worker {
       const registration = await register({ ...base, state, name, executors }, instanceId, signal);
       events.emit('worker:registered', { workerId: registration.workerId, name });
       const worker = new Worker({ ...base, state, name, executors }, registration, instanceId);
+      await worker.#health.look();
       try {
         for (const told of await adoptLeftovers(entries, registration, worker.#context)) worker.builds.track(told);
       } catch (error) {
@@ -149,28 +184,56 @@ export class Worker {
   }
 
   startClaiming(): void {
-    const { options, clock, log } = this.#parts;
-    this.#claiming = new AbortController();
-    this.#claims = this.#guard(
-      claimLoop(
-        {
-          transport: options.transport,
-          slots: this.#slots,
-          waitMs: this.#registration.claimWaitMs,
-          clock,
-          log,
-          take: (offer, slot) => void this.builds.start(offer, slot, this.#context),
-          release: (offer) => this.#release(offer),
-        },
-        this.#claiming.signal,
-      ),
-    );
+    this.#claiming.allow('agent');
   }
 
   /** Offers that arrive in that moment go back. */
-  async stopClaiming(): Promise<void> {
-    this.#claiming.abort();
-    await this.#claims;
+  stopClaiming(): Promise<void> {
+    return this.#claiming.hold('agent');
+  }
+
+  /** Changes what the server matches jobs with, and how many builds run at once; running builds go on. */
+  async update(patch: AgentPatch): Promise<void> {
+    const { labels, maxConcurrent } = patch;
+    if (labels) this.#labels = labels;
+    if (maxConcurrent !== undefined) this.#slots.resize(maxConcurrent);
+    await this.#parts.options.transport.update(
+      { ...(labels && { labels: { ...labels } }), ...(maxConcurrent !== undefined && { maxConcurrent }) },
+      this.#serving.signal,
+    );
+    this.#parts.events.emit('worker:updated', { labels: this.#labels, maxConcurrent: this.#slots.max });
+  }
+
+  get health(): Health {
+    return this.#health.health;
+  }
+
+  spoolBytes(): Promise<number> {
+    return this.#parts.state.spoolBytes();
+  }
+
+  get facts(): WorkerFacts {
+    const { options, name } = this.#parts;
+    const { max, held, free } = this.#slots;
+    const { disk, executors } = this.#health.health;
+    return {
+      id: this.#registration.workerId,
+      name,
+      version: options.version ?? ownVersion,
+      labels: this.#labels,
+      slots: { max, held, free },
+      claiming: this.#claiming.active,
+      running: this.builds.status,
+      ...(this.#lastClaim && { lastClaim: this.#lastClaim }),
+      heartbeat: {
+        ...(this.#lastBeat !== undefined && { lastAnswer: this.#lastBeat }),
+        failedInRow: this.#failedBeats,
+        everyMs: this.#registration.heartbeatMs,
+      },
+      ...(disk && { disk: { ...disk, minFreeBytes: options.health.minFreeDiskBytes } }),
+      executors,
+      host: this.#hostUse,
+    };
   }
 
   /** Gives up telling the server of ended builds; the next start goes on. */
@@ -213,16 +276,68 @@ export class Worker {
     return loop.catch((error: unknown) => this.#parts.listener.broken(error as Error));
   }
 
+  #claim(signal: AbortSignal): Promise<void> {
+    const { options, events, clock, log } = this.#parts;
+    return claimLoop(
+      {
+        transport: options.transport,
+        slots: this.#slots,
+        waitMs: this.#registration.claimWaitMs,
+        clock,
+        log,
+        answered: (offers) => {
+          this.#lastClaim = { at: new Date(clock.now()).toISOString(), offers };
+          events.emit('claim:answered', { offers });
+        },
+        take: (offer, slot) => void this.builds.start(offer, slot, this.#context),
+        release: (offer) => this.#release(offer),
+      },
+      signal,
+    );
+  }
+
+  #reserve(job: Job): Disposable {
+    const { executors, options } = this.#parts;
+    const name = job.isolation ?? executors[0]?.name;
+    if (name !== undefined && executors.some((executor) => executor.name === name) && !this.#health.canUse(name)) {
+      throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', `The ${name} executor of this worker cannot work now.`);
+    }
+    const defaults = options.policy.defaultLimits as BuildContext['policy']['defaultLimits'];
+    return this.#room.take({ ...defaults, ...resourceLimits(job.limits) });
+  }
+
+  #healthChanged(health: Health): void {
+    const { log, events, options, executors } = this.#parts;
+    const { reasons } = health;
+    if (reasons.length > 0) {
+      log.warn({ reasons }, `the worker is unhealthy and claims nothing: ${reasons.join(' ')}`);
+      void this.#claiming.hold('health');
+    } else {
+      log.info({}, 'the worker is healthy and takes jobs');
+      this.#claiming.allow('health');
+    }
+    events.emit('worker:health', { reasons });
+    // The server hears at once, and matches no job with an executor that is down.
+    this.#heartbeat.now();
+    const isolation = isolationOffers(executors, (name) => this.#health.canUse(name));
+    if (executors.length < 2 || isolation.length === 0) return;
+    const { signal } = this.#serving;
+    options.transport.update({ isolation }, signal).catch((error: unknown) => {
+      if (!signal.aborted) log.warn({ err: error }, 'the server was not told which executors work');
+    });
+  }
+
   #status(): WorkerStatus {
+    this.#hostUse = hostUse(this.#cpu.look(), this.#health.health.disk);
     const mark = this.#watch.mark();
     const held = this.builds.held;
     this.#asked = { mark, held };
     return {
       instanceId: this.#instanceId,
       state: this.#parts.listener.state(),
-      reasons: [],
+      reasons: [...this.#health.health.reasons],
       running: held.map((build) => build.status),
-      host: hostLoad(),
+      host: this.#hostUse,
     };
   }
 
@@ -263,35 +378,4 @@ export class Worker {
       log.warn({ err: error, job: jobId }, 'an offer could not be handed back; it runs out by itself');
     }
   }
-}
-
-async function register(parts: Parts, instanceId: string, signal: AbortSignal): Promise<Registration> {
-  const { options, state, name, executors } = parts;
-  const { transport } = options;
-  const resumeKey = await state.resumeKey(transport.name, name);
-  const info: WorkerInfo = {
-    name,
-    instanceId,
-    ...(resumeKey !== undefined && { resumeKey }),
-    labels: options.labels,
-    maxConcurrent: options.maxConcurrent,
-    isolation: executors.map(({ name: isolation, capabilities }, index) => ({
-      name: isolation,
-      default: index === 0,
-      capabilities: {
-        ...capabilities,
-        network: [...capabilities.network],
-        limits: [...capabilities.limits],
-        os: [...capabilities.os],
-        arch: [...capabilities.arch],
-      },
-    })),
-    host: await hostInfo(state.path),
-    agentVersion: options.version ?? ownVersion,
-    protocol: { min: protocolVersion, max: protocolVersion },
-    jobVersions: [1],
-  };
-  const registration = await transport.register(info, signal);
-  await state.keepResumeKey(transport.name, name, registration.resumeKey);
-  return registration;
 }

@@ -97,16 +97,19 @@ export class Build {
 
   /**
    * Settles when the sandbox is gone, never rejects. `reported` settles when the server knows, or when the agent
-   * gave up telling; it never rejects either.
+   * gave up telling; it never rejects either. `released`: the offer went back, and nothing was made.
    */
-  async run(): Promise<{ readonly reported: Promise<void> }> {
+  async run(): Promise<{ readonly reported: Promise<void>; readonly released: boolean }> {
     const { emit, clock } = this.#context;
     const { jobId, epoch } = this.lease;
     emit('job:claimed', { jobId, epoch, name: this.job.name });
+    let room: Disposable | undefined;
     try {
+      room = this.#context.reserve(this.job);
       await this.#open();
     } catch (error) {
-      return { reported: this.#handBack(RitmoError.from(error)) };
+      room?.[Symbol.dispose]();
+      return { reported: this.#handBack(RitmoError.from(error)), released: true };
     }
     const timeout = after(this.job.timeout, () => this.cancel({ reason: 'job-timeout' }));
     let verdict = await this.#work().catch((error: unknown) => this.#verdictOf(error));
@@ -119,8 +122,9 @@ export class Build {
     const durationMs = Math.round(clock.monotonic() - this.#begin);
     const reported = this.#report(verdict, durationMs);
     await this.#dispose();
-    emit('job:finished', { jobId, outcome: verdict.outcome, durationMs });
-    return { reported };
+    room[Symbol.dispose]();
+    emit('job:finished', { jobId, outcome: verdict.outcome, durationMs, logBytes: this.#recorder?.bytes ?? 0 });
+    return { reported, released: false };
   }
 
   /** What must be there before anything of the build is made. */
@@ -156,7 +160,7 @@ export class Build {
   async #handBack(error: RitmoError): Promise<void> {
     const { transport, state, emit, reporting } = this.#context;
     const { jobId, epoch } = this.lease;
-    this.#log.error({ err: error }, 'the build could not be opened; its offer is handed back');
+    this.#log.warn({ err: error }, 'the job is handed back');
     try {
       await transport.release(
         this.lease,

@@ -1,3 +1,4 @@
+import type { Job } from '@ritmo/protocol';
 import type { AgentEvents } from '../agent/events.js';
 import type { AgentPolicy } from '../agent/options.js';
 import type { ArtifactStore } from '../artifact/store.js';
@@ -19,6 +20,11 @@ export interface BuildContext {
   /** What the operator gives beside what comes with jobs. */
   readonly secrets: SecretSource;
   readonly state: StateDir;
+  /**
+   * Promises the job its limits until disposed, before it is accepted.
+   * @throws RITMO_NO_ROOM, RITMO_EXECUTOR_UNAVAILABLE
+   */
+  readonly reserve: (job: Job) => Disposable;
   /** Name of the worker. */
   readonly worker: string;
   readonly version: string;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { RitmoError } from '../errors.js';
@@ -82,6 +82,21 @@ export class StateDir {
 
   spoolPath(jobId: string, epoch: number): string {
     return join(this.path, 'spool', `${jobId}.${epoch}.log`);
+  }
+
+  /** Bytes of the spools. */
+  async spoolBytes(): Promise<number> {
+    const folder = join(this.path, 'spool');
+    const sizes = (await readdir(folder)).map(async (name) => {
+      try {
+        return (await stat(join(folder, name))).size;
+      } catch (error) {
+        // Removed in the meantime: its build is reported.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+        throw error;
+      }
+    });
+    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 
   get stagingDir(): string {

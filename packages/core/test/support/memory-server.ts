@@ -11,6 +11,7 @@ import {
   type Seal,
   type WorkerEvent,
   type WorkerInfo,
+  type WorkerPatch,
   type WorkerStatus,
 } from '@ritmo/protocol';
 import { RitmoError } from '../../src/errors.js';
@@ -66,6 +67,7 @@ export class MemoryServer implements Transport {
   readonly calls: string[] = [];
   readonly statuses: WorkerStatus[] = [];
   readonly registrations: WorkerInfo[] = [];
+  readonly patches: WorkerPatch[] = [];
   adopted: AdoptionRequest = [];
   heartbeatMs = 20;
   leaseTtlMs = 60_000;
@@ -121,8 +123,10 @@ export class MemoryServer implements Transport {
     };
   }
 
-  async update(_patch: unknown, signal: AbortSignal): Promise<void> {
+  async update(patch: WorkerPatch, signal: AbortSignal): Promise<void> {
     await this.#enter('update', signal);
+    this.patches.push(patch);
+    this.#signal();
   }
 
   async claim(
@@ -142,6 +146,7 @@ export class MemoryServer implements Transport {
   async release(lease: { readonly jobId: string }, why: ReleaseCause, signal: AbortSignal): Promise<void> {
     await this.#enter('release', signal);
     this.#job(lease).released = why;
+    this.#signal();
   }
 
   async adopt(leases: AdoptionRequest, signal: AbortSignal): Promise<readonly Adoption[]> {

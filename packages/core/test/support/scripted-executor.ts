@@ -32,6 +32,8 @@ export interface ScriptedExecutor {
   readonly open: Set<string>;
   /** Settled before `prepare` goes on. */
   gate: Promise<void>;
+  /** What its next probes answer. */
+  health: 'healthy' | 'unavailable';
   readonly log: string[];
 }
 
@@ -49,6 +51,7 @@ export function scriptedExecutor(options: ScriptedOptions = {}): ScriptedExecuto
     files: new Map(),
     open: new Set(),
     gate: Promise.resolve(),
+    health: options.health ?? 'healthy',
     log: [],
     binding: { name, open: async () => executor },
   };
@@ -68,7 +71,7 @@ export function scriptedExecutor(options: ScriptedOptions = {}): ScriptedExecuto
       ...options.capabilities,
     },
     async probe() {
-      return { health: options.health ?? 'healthy', detail: 'It does as it is told.', facts: {} };
+      return { health: self.health, detail: 'It does as it is told.', facts: {} };
     },
     async allocate(request) {
       self.requests.push(request);

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { agentFixture } from '../support/agent-fixture.js';
+import { scriptedExecutor } from '../support/scripted-executor.js';
+import { Agent } from '../../src/index.js';
+import { MemoryServer } from '../support/memory-server.js';
+import { temporaryFolder } from '../support/agent-fixture.js';
+
+const quick = { name: 'one', steps: [{ run: 'print 1' }] };
+const health = { diskMs: 10, probeMs: 10 };
+
+describe('a worker whose executor fails', () => {
+  it('claims nothing, says why, and comes back by itself', async () => {
+    const { agent, server, executor } = await agentFixture({ health });
+    await agent.start();
+    executor.health = 'unavailable';
+    await server.when(() => server.statuses.at(-1)?.state === 'unhealthy');
+    expect(server.statuses.at(-1)?.reasons).toEqual(['The scripted executor cannot work: It does as it is told.']);
+    expect(agent.status.reasons).toEqual(['The scripted executor cannot work: It does as it is told.']);
+    expect(agent.status.worker?.claiming).toBe(false);
+    const beats = server.statuses.length;
+    const job = server.submit(quick);
+    await server.when(() => server.statuses.length > beats + 3);
+    expect(job.accepted).toBe(false);
+    executor.health = 'healthy';
+    expect((await job.finished).outcome).toBe('succeeded');
+    await server.when(() => server.statuses.at(-1)?.state === 'idle');
+  });
+
+  it('stays paused when it was paused in the meantime', async () => {
+    const { agent, server, executor } = await agentFixture({ health });
+    await agent.start();
+    executor.health = 'unavailable';
+    await server.when(() => server.statuses.at(-1)?.state === 'unhealthy');
+    await agent.pause();
+    executor.health = 'healthy';
+    await server.when(() => server.statuses.at(-1)?.reasons.length === 0);
+    expect(agent.status.worker?.claiming).toBe(false);
+    await agent.resume();
+    expect(agent.status.worker?.claiming).toBe(true);
+  });
+
+  it('goes on with the executors that work, and tells the server which', async () => {
+    const [one, two] = [scriptedExecutor({ name: 'one' }), scriptedExecutor({ name: 'two' })];
+    const server = new MemoryServer();
+    await using agent = new Agent({
+      transport: server,
+      executors: [one.binding, two.binding],
+      stateDir: await temporaryFolder(),
+      health,
+    });
+    await agent.start();
+    two.health = 'unavailable';
+    await server.when(() => server.patches.length > 0);
+    expect(server.patches.at(-1)?.isolation?.map(({ name }) => name)).toEqual(['one']);
+    expect((await server.submit(quick).finished).outcome).toBe('succeeded');
+    const lost = server.submit({ ...quick, isolation: 'two' });
+    await server.when(() => lost.released !== undefined);
+    expect(lost.released).toMatchObject({ code: 'RITMO_EXECUTOR_UNAVAILABLE' });
+    two.health = 'healthy';
+    await server.when(() => server.patches.length > 1);
+    expect(server.patches.at(-1)?.isolation?.map(({ name }) => name)).toEqual(['one', 'two']);
+  });
+});
+
+describe('a worker below its disk floor', () => {
+  it('claims nothing from its first moment on, and says how much is free', async () => {
+    const { agent, server } = await agentFixture({ health: { ...health, minFreeDiskBytes: 2 ** 52 } });
+    server.submit(quick);
+    await agent.start();
+    await server.when(() => server.statuses.at(-1)?.state === 'unhealthy');
+    expect(server.statuses.at(-1)?.reasons.join()).toMatch(/MiB are free|GiB are free/);
+    expect(server.calls).not.toContain('claim');
+  });
+});
+
+describe('heartbeats', () => {
+  it('carry the use of CPU, memory, disk and load', async () => {
+    const { agent, server } = await agentFixture({ health });
+    await agent.start();
+    await server.when(() => server.statuses.length > 3);
+    const { cpu, memory, disk, load } = server.statuses.at(-1)?.host ?? {};
+    for (const share of [cpu, memory, disk]) {
+      expect(share).toBeGreaterThanOrEqual(0);
+      expect(share).toBeLessThanOrEqual(1);
+    }
+    expect(load).toBeGreaterThanOrEqual(0);
+  });
+});
