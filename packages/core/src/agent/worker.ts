@@ -1,5 +1,6 @@
 import type { HeartbeatAnswer, Job, Offer, Registration, WorkerEvent, WorkerStatus } from '@ritmo/protocol';
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { apiArtifactStore } from '../artifact/index.js';
 import type { ArtifactStore } from '../artifact/store.js';
@@ -141,6 +142,8 @@ export class Worker {
       },
     });
     const { signal } = this.#serving;
+    // As many listen as there are builds, calls and reports; each stops when it is through.
+    for (const control of [this.#serving, this.#reporting]) setMaxListeners(0, control.signal);
     this.#loops = [
       this.#guard(this.#heartbeat.run(signal)),
       this.#guard(this.#health.run(signal)),

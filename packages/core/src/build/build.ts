@@ -1,6 +1,6 @@
 import type { Job, Offer, StepResult, WorkerStatus } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
-import type { CancelCause, Network } from '../executor/request.js';
+import type { CancelCause } from '../executor/request.js';
 import type { PrepareScope, ResourceUsage, Sandbox, WorkspaceVolume } from '../executor/sandbox.js';
 import type { JournalEntry } from '../journal/journal.js';
 import { LogRecorder, LogSender, MaskSet } from '../log/index.js';
@@ -13,14 +13,13 @@ import { type CacheParts, type RestoredCache, restoreCaches, saveCaches } from '
 import { Cancellation } from './cancellation.js';
 import type { BuildContext } from './context.js';
 import { after } from './deadline.js';
+import { checkOutSource } from './check-out-source.js';
 import { disposeWatched } from './dispose.js';
-import { NoteWriter } from './note-writer.js';
 import { closingLine, errored, stopped, type Verdict } from './outcome.js';
 import { forget, report } from './report.js';
 import { jobResult } from './result.js';
 import { sandboxRequest } from './sandbox-request.js';
 import { BuildSecrets } from './secrets.js';
-import { checkout } from './source/index.js';
 import { runSteps } from './steps.js';
 
 type Phase = WorkerStatus['running'][number]['phase'];
@@ -242,7 +241,15 @@ export class Build {
       record: (record) => this.#journal({ sandbox: record, executor: admission.executor.name }),
     };
     this.#volume = await admission.executor.allocate(request, scope);
-    await this.#fill(this.#volume, admission.network);
+    await checkOutSource({
+      job: this.job,
+      policy,
+      volume: this.#volume,
+      network: admission.network,
+      secrets: this.#secrets,
+      recorder,
+      signal: this.#cancellation.signal,
+    });
     this.#sandbox = await admission.executor.prepare(request, this.#volume, scope);
     recorder.note(
       'info',
@@ -250,27 +257,6 @@ export class Build {
     );
     emit('job:prepared', { jobId, sandboxId: request.sandboxId, durationMs: clock.monotonic() - begin });
     return this.#sandbox;
-  }
-
-  async #fill(volume: WorkspaceVolume, network: Network): Promise<void> {
-    if (!this.job.source) return;
-    const recorder = this.#recorder as LogRecorder;
-    const { policy } = this.#context;
-    const output = new NoteWriter((line) => recorder.note('info', `git: ${line}`));
-    const { commit } = await checkout(this.job.source, {
-      volume,
-      network,
-      env: this.job.env,
-      secret: (name) => this.#secrets.get(name),
-      policy: {
-        allowLocalSources: policy.allowLocalSources ?? false,
-        ...(policy.sourceCaFile !== undefined && { caFile: policy.sourceCaFile }),
-        ...(policy.sourceKnownHostsFile !== undefined && { knownHostsFile: policy.sourceKnownHostsFile }),
-      },
-      scope: { signal: this.#cancellation.signal, stop: { signal: 'SIGTERM', graceMs: 2_000 }, output },
-      note: (level, text) => recorder.note(level, text),
-    }).finally(() => output.end());
-    recorder.note('info', `Checked out ${commit} of ${this.job.source.git}.`);
   }
 
   async #runSteps(sandbox: Sandbox): Promise<Verdict> {
