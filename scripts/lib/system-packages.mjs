@@ -9,6 +9,12 @@ const programs = [
   { binary: 'git', package: 'git', why: 'checks out sources' },
   { binary: 'bwrap', package: 'bubblewrap', why: 'confines builds of the process executor' },
   { binary: 'setpriv', package: 'util-linux', why: 'keeps bare builds from gaining rights' },
+  { binary: 'slirp4netns', package: 'slirp4netns', why: 'gives builds a network without the host' },
+  { binary: 'ip', package: 'iproute2', why: 'closes the host to builds with a network' },
+  { binary: 'nft', package: 'nftables', why: 'closes the host to builds with a network once more' },
+  { binary: 'mkfs.ext4', package: 'e2fsprogs', why: 'makes the disks of builds with a limit' },
+  { binary: 'busybox', package: 'busybox-static', why: 'starts the guest of the tests' },
+  { binary: 'qemu-system-x86_64', package: 'qemu-system-x86', why: 'runs the guest of the tests' },
   { binary: 'flock', package: 'util-linux', why: 'keeps two agents from one state directory' },
 ];
 

@@ -111,7 +111,7 @@ async function boot(folder: string): Promise<Record<string, unknown>> {
   } finally {
     clearTimeout(bound);
   }
-  const line = /^SEEN (.*?)\r?$/m.exec(text)?.[1];
+  const line = /SEEN (\{.*\})\r?$/m.exec(text)?.[1];
   if (line === undefined) throw new Error(`the guest said: ${text.slice(-4_000)}`);
   return JSON.parse(line) as Record<string, unknown>;
 }

@@ -14,6 +14,7 @@ export {
   type MemoryFolder,
   type MemoryFolderRequest,
   type MemoryKind,
+  mountSource,
   openMemoryFolder,
 } from './mounts/memory-folder.js';
 export { mount, unmountBelow } from './mounts/mount.js';
