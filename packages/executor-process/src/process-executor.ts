@@ -26,6 +26,7 @@ import {
   type UserPool,
 } from '@ritmo/host-linux';
 import { type DiskKind, JobDisk } from './disk/job-disk.js';
+import { judge } from './health.js';
 import { removeInstanceFolder } from './instance-folder.js';
 import { jobFolders } from './job/folders.js';
 import { isSandboxId, Job } from './job/job.js';
@@ -123,16 +124,15 @@ export class ProcessExecutor implements Executor {
         facts: all,
       });
     }
-    if (commands.level.name === 'bare') {
-      const detail = `${commands.level.describe('host')}. Install bubblewrap and use the level sandbox for more.`;
-      return Promise.resolve({ health: 'degraded', detail, facts: all });
-    }
-    if (memory.mayReachDisk) {
-      const detail = `Secrets of jobs may reach a disk: they lie in ${memory.kind === 'shm' ? 'memory that is swapped' : memory.path}. Run as root, or turn swap off.`;
-      return Promise.resolve({ health: 'degraded', detail, facts: all });
-    }
-    const detail = `bubblewrap ${String(facts['bubblewrap'])} was tried and confines; limits of memory, cpu, pids and disk are not offered.`;
-    return Promise.resolve({ health: 'healthy', detail, facts: all });
+    return Promise.resolve(
+      judge({
+        level: commands.level.name,
+        description: commands.level.describe('host'),
+        capabilities: this.capabilities,
+        memory,
+        facts: all,
+      }),
+    );
   }
 
   async allocate(request: SandboxRequest, scope: PrepareScope): Promise<WorkspaceVolume> {

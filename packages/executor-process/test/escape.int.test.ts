@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { Sandbox } from '@ritmo/agent-core/executor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sh, Workbench } from './support/bench.js';
+import { outputScope, sh, Workbench } from './support/bench.js';
 
 let bench: Workbench;
 let sandbox: Sandbox & { hostPath: string; uid: number };
@@ -166,6 +166,100 @@ describe('a build cannot reach', () => {
       expect([status, stdout]).toEqual([0, 'reached']);
       await refused('exec perl -e "$1" "$2"', client, String(process.pid));
     });
+  });
+});
+
+describe('a build cannot call', () => {
+  /** By number, with arguments that the kernel would answer otherwise: prints the error's number. */
+  const call =
+    'my @a = @ARGV; my $n = shift @a; my $r = syscall($n + 0, map { $_ + 0 } @a); print $r < 0 ? $! + 0 : "ok"';
+  const syscalls = [
+    // KEYCTL_GET_KEYRING_ID of the session: keyrings are in no namespace.
+    ['keyctl', '250', '0', '-3', '0'],
+    // PERF_COUNT_SW_CPU_CLOCK of no process would be EFAULT.
+    ['perf_event_open', '298', '0', '0', '-1', '-1', '0'],
+    ['bpf', '321', '-1', '0', '0'],
+    ['userfaultfd', '323', '2048'],
+    ['mount', '165', '0', '0', '0', '0', '0'],
+    ['fsopen', '430', '0', '0'],
+    ['kexec_load', '246', '-1', '-1', '0', '-1'],
+    ['setns', '308', '-1', '0'],
+    ['open_by_handle_at', '304', '-1', '0', '0'],
+    ['clock_settime', '227', '0', '0'],
+  ];
+
+  it.runIf(process.arch === 'x64' && root).each(syscalls)('%s', async (_name, ...args) => {
+    const control = spawnSync('perl', ['-e', call, ...args], { encoding: 'utf8' });
+    // The kernel of the host takes the call up: it works, or it does not like what it was given.
+    expect(control.stdout, 'the control did not work').not.toBe('1');
+    const { stdout } = await sh(sandbox, 'exec perl -e "$@"', [call, ...args]);
+    expect(stdout).toBe('1');
+  });
+
+  it.runIf(process.arch === 'x64')('anything by the numbers of x32, nor make a ring of calls', async () => {
+    const ring = ['425', '0', '0'];
+    expect(spawnSync('perl', ['-e', call, ...ring], { encoding: 'utf8' }).stdout).not.toBe('1');
+    expect((await sh(sandbox, 'exec perl -e "$@"', [call, ...ring])).stdout).toBe('38');
+    const x32 = String(0x40000000 + 39);
+    expect((await sh(sandbox, 'exec perl -e "$@"', [call, x32])).stdout).toBe('38');
+  });
+
+  it('but a debugger still traces its own child', async () => {
+    const trace =
+      'my $p = fork; if (!$p) { syscall(101, 0, 0, 0, 0); kill "STOP", $$; exit 5 } waitpid($p, 2); syscall(101, 7, $p, 0, 0); waitpid($p, 0); print $? >> 8';
+    if (process.arch === 'x64') expect((await sh(sandbox, 'exec perl -e "$1"', [trace])).stdout).toBe('5');
+  });
+
+  it.runIf(root && process.arch === 'x64')('a trace on the agent', async () => {
+    const attach = 'my $r = syscall(101, 16, $ARGV[0] + 0, 0, 0); print $r < 0 ? $! + 0 : "ok"';
+    const victim = spawn('sleep', ['600']);
+    try {
+      expect(spawnSync('perl', ['-e', attach, String(victim.pid)], { encoding: 'utf8' }).stdout).toBe('ok');
+      expect((await sh(sandbox, 'exec perl -e "$@"', [attach, String(victim.pid)])).stdout).toBe('3');
+    } finally {
+      victim.kill('SIGKILL');
+    }
+  });
+
+  it.runIf(root)('the clock, nor the name of the host', async () => {
+    outside('date -s "@$(date +%s)"');
+    await refused('date -s "@$(date +%s)"');
+    outside('unshare --uts hostname other');
+    await refused('hostname other');
+  });
+});
+
+describe('a build cannot hold up', () => {
+  it('its end, by a process in the background that keeps the output open', async () => {
+    const hold = 'setsid sleep 4343 & echo $!';
+    // Outside, whoever reads to the end waits for the sleeper.
+    const control = spawn('sh', ['-c', hold], { stdio: ['ignore', 'pipe', 'ignore'] });
+    let closed = false;
+    control.stdout.once('close', () => (closed = true));
+    const sleeper = new Promise<number>((resolve) =>
+      control.stdout.once('data', (data: Buffer) => resolve(Number(data.toString()))),
+    );
+    await new Promise((resolve) => control.once('exit', resolve));
+    expect(closed).toBe(false);
+    process.kill(await sleeper, 'SIGKILL');
+    const { exit, stdout } = await sh(sandbox, hold);
+    expect(exit).toMatchObject({ status: 'exited', code: 0, stragglers: 1 });
+    expect(stdout).toMatch(/^\d+\n$/);
+  });
+
+  it('a cancel, by ignoring the stop signal', async () => {
+    const stubborn = "trap '' TERM INT HUP; echo deaf; while :; do sleep 0.05; done";
+    const control = spawn('sh', ['-c', stubborn], { stdio: ['ignore', 'pipe', 'ignore'] });
+    await new Promise((resolve) => control.stdout.once('data', resolve));
+    control.kill('SIGTERM');
+    expect(control.exitCode ?? control.signalCode).toBeNull();
+    control.kill('SIGKILL');
+    const cancel = new AbortController();
+    const { stepScope, seen } = outputScope({ signal: cancel.signal });
+    const run = sandbox.run({ id: 'stubborn', argv: ['sh', '-c', stubborn], env: {} }, stepScope);
+    await seen('deaf');
+    cancel.abort({ reason: 'user', graceMs: 50 });
+    expect(await run).toEqual({ status: 'cancelled', reason: 'user', forced: true });
   });
 });
 

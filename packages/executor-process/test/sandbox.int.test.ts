@@ -238,7 +238,7 @@ describe('users and refusals', () => {
     await expect(bare.volume({ profile: 'hardened' })).rejects.toMatchObject({ code: 'RITMO_EXECUTOR_UNSUPPORTED' });
     await using sandbox = await Workbench.open();
     await expect(sandbox.volume({ network: 'host' })).rejects.toMatchObject({ code: 'RITMO_EXECUTOR_UNSUPPORTED' });
-    expect(sandbox.executor.capabilities.network).toEqual(['none']);
+    expect(sandbox.executor.capabilities.network).not.toContain('host');
   });
 
   it('says what is missing when bubblewrap is not installed', async () => {

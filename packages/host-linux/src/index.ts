@@ -15,6 +15,7 @@ export {
   type MemoryFolder,
   type MemoryFolderRequest,
   type MemoryKind,
+  mountSource,
   openMemoryFolder,
 } from './mounts/memory-folder.js';
 export { isNearlyFull, mayMakeLoopVolumes, mountLoopVolume, smallestLoopVolume } from './mounts/loop-volume.js';

@@ -40,6 +40,7 @@ export class SharedPaths {
       const paths: SharedPath[] = [];
       for (const source of sources) {
         if (!existsSync(source)) throw notStarted(`There is no ${source} on the worker.`);
+        if (!isReadable(source, user)) throw unreadable(source);
         if (isReachable(source, user)) paths.push({ source, target: source });
         else {
           const place = await this.#put(source);
@@ -80,6 +81,22 @@ export class SharedPaths {
 function removePlace(place: string): void {
   if (statSync(place).isDirectory()) rmdirSync(place);
   else unlinkSync(place);
+}
+
+function unreadable(source: string): RitmoError {
+  return notStarted(
+    `The user of the job cannot read ${source}: its permissions keep others out.`,
+    `Let others read it: chmod -R o+rX ${source}.`,
+  );
+}
+
+/** Whether the user may read a file, or enter and list a folder, by its permission bits. */
+export function isReadable(path: string, user: Owner): boolean {
+  if (!isRoot()) return true;
+  const stat = statSync(path);
+  const needed = stat.isDirectory() ? 0o5 : 0o4;
+  const shift = stat.uid === user.uid ? 6 : stat.gid === user.gid ? 3 : 0;
+  return ((stat.mode >> shift) & needed) === needed;
 }
 
 function unreachable(source: string, cause?: unknown): RitmoError {

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf } from '../errno.js';
 import { signalPid } from '../process/signal.js';
 import {
   makeGroup,
@@ -145,20 +144,17 @@ function tryBelow(base: string, name: string): CgroupsV2 | undefined {
 
 /** Hands the controllers of a group on to those below it, and says which. */
 function delegate(base: string): GroupLimitName[] {
+  // A group that holds processes hands nothing on, the top apart. When they are ours alone, we step aside first:
+  // what is handed on before that makes it a group of threads, in which nothing else can be had.
+  const isTop = !existsSync(join(base, 'cgroup.type'));
+  if (!isTop && readPids(base).length > 0 && !stepAside(base)) return [];
   const offered = (readControl(base, 'cgroup.controllers') ?? '').split(' ');
-  return controllers.filter((controller) => offered.includes(controller) && handOn(base, controller));
-}
-
-function handOn(base: string, controller: GroupLimitName): boolean {
-  if ((readControl(base, 'cgroup.subtree_control') ?? '').split(' ').includes(controller)) return true;
-  try {
-    writeControl(base, 'cgroup.subtree_control', `+${controller}`);
-    return true;
-  } catch (error) {
-    // A group that holds processes hands nothing on. When they are ours alone, we step aside.
-    if (errnoOf(error) !== 'EBUSY' || !stepAside(base)) return false;
-    return tryWriteControl(base, 'cgroup.subtree_control', `+${controller}`);
-  }
+  const handedOn = (readControl(base, 'cgroup.subtree_control') ?? '').split(' ');
+  return controllers.filter(
+    (controller) =>
+      offered.includes(controller) &&
+      (handedOn.includes(controller) || tryWriteControl(base, 'cgroup.subtree_control', `+${controller}`)),
+  );
 }
 
 function stepAside(base: string): boolean {
@@ -166,6 +162,8 @@ function stepAside(base: string): boolean {
   const own = join(base, agentGroup);
   makeGroup(own);
   if (!tryWriteControl(own, 'cgroup.procs', process.pid)) return false;
+  // The weight can be set once the controller was handed on.
+  tryWriteControl(base, 'cgroup.subtree_control', '+cpu');
   tryWriteControl(own, 'cpu.weight', agentWeight);
   return true;
 }

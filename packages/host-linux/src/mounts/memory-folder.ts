@@ -5,6 +5,9 @@ import { removeTree } from '../files/remove-tree.js';
 import { mount, unmountBelow } from './mount.js';
 import { listMounts } from './mount-table.js';
 
+/** What the table of mounts names as the source of ours. */
+export const mountSource = 'ritmo';
+
 /** `shm` is a folder of /dev/shm; `disk` means that there was no memory to be had. */
 export type MemoryKind = 'tmpfs-noswap' | 'ramfs' | 'shm' | 'disk';
 
@@ -67,8 +70,8 @@ async function tryMount({ path, maxBytes }: MemoryFolderRequest): Promise<Memory
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined;
   const common = 'mode=0711,nosuid,nodev';
   const tries: ReadonlyArray<readonly [MemoryKind, readonly string[]]> = [
-    ['tmpfs-noswap', ['-t', 'tmpfs', '-o', `noswap,size=${maxBytes},${common}`, 'ritmo', path]],
-    ['ramfs', ['-t', 'ramfs', '-o', common, 'ritmo', path]],
+    ['tmpfs-noswap', ['-t', 'tmpfs', '-o', `noswap,size=${maxBytes},${common}`, mountSource, path]],
+    ['ramfs', ['-t', 'ramfs', '-o', common, mountSource, path]],
   ];
   for (const [kind, args] of tries) {
     try {

@@ -6,6 +6,8 @@ export interface Mount {
   readonly type: string;
   /** What of the file system is shown: a path in it. */
   readonly root: string;
+  /** A device, or the name that its mounter gave. */
+  readonly source: string;
   /** Options of the file system itself, separated by commas. */
   readonly superOptions: string;
 }
@@ -21,9 +23,9 @@ export function listMounts(): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [before, after] = line.split(' - ');
     const [root, path] = before?.split(' ').slice(3, 5) ?? [];
-    const [type, , superOptions = ''] = after?.split(' ') ?? [];
+    const [type, source = '', superOptions = ''] = after?.split(' ') ?? [];
     if (path === undefined || root === undefined || type === undefined) return [];
-    return [{ path: unescape(path), type, root: unescape(root), superOptions }];
+    return [{ path: unescape(path), type, root: unescape(root), source, superOptions }];
   });
 }
 

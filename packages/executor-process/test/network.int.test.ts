@@ -1,0 +1,253 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import type { Sandbox } from '@ritmo/agent-core/executor';
+import { findByUser, findNetworkTools } from '@ritmo/host-linux';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sh, Workbench } from './support/bench.js';
+
+const root = process.getuid?.() === 0;
+
+/** Tries every address, over TCP and UDP, and says which TCP connections came about. */
+const knock = `
+for a in $1; do
+  timeout 5 bash -c "exec 3<>/dev/tcp/$a/$2 && echo tcp-$4 >&3" 2>/dev/null && echo "open $a"
+  timeout 5 bash -c "echo udp-$4-$a > /dev/udp/$a/$3" 2>/dev/null
+done
+true`;
+
+/** TCP and UDP on all addresses of this host, IPv4 and IPv6. */
+class HostService implements AsyncDisposable {
+  readonly heard: string[] = [];
+  readonly #tcp: Server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => this.heard.push(data.toString().trim()));
+  });
+  readonly #udp: Socket = createSocket('udp6', (data) => this.heard.push(data.toString().trim()));
+  tcpPort = 0;
+  udpPort = 0;
+
+  async open(): Promise<this> {
+    this.#tcp.listen(0, '::');
+    this.#udp.bind(0, '::');
+    await Promise.all([once(this.#tcp, 'listening'), once(this.#udp, 'listening')]);
+    this.tcpPort = (this.#tcp.address() as AddressInfo).port;
+    this.udpPort = this.#udp.address().port;
+    return this;
+  }
+
+  /** Resolves once a text was heard. */
+  async hears(text: string): Promise<void> {
+    while (!this.heard.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#udp.close();
+    await new Promise((resolve) => this.#tcp.close(resolve));
+  }
+}
+
+/** A stand-in for the world: another network namespace behind a cable, and a server in it. */
+class Outside implements AsyncDisposable {
+  readonly name = `rtmt${process.pid}`;
+  readonly hostAddresses = ['198.51.100.1', '2001:db8:77::1'];
+  readonly addresses = ['198.51.100.2', '2001:db8:77::2'];
+  #server: ChildProcess | undefined;
+  port = 0;
+
+  async open(): Promise<this> {
+    ip(`netns add ${this.name}`);
+    ip(`link add ${this.name}h type veth peer name ${this.name}o netns ${this.name}`);
+    ip(`address add 198.51.100.1/24 dev ${this.name}h`);
+    ip(`address add 2001:db8:77::1/64 dev ${this.name}h nodad`);
+    ip(`link set ${this.name}h up`);
+    ip(`-n ${this.name} address add 198.51.100.2/24 dev ${this.name}o`);
+    ip(`-n ${this.name} address add 2001:db8:77::2/64 dev ${this.name}o nodad`);
+    ip(`-n ${this.name} link set ${this.name}o up`);
+    const script = `const s = require('node:net').createServer((c) => c.on('error', () => 0).end('from outside'));
+      s.listen(0, '::', () => console.log(s.address().port)); process.stdin.resume().on('end', () => process.exit());`;
+    this.#server = spawn('ip', ['netns', 'exec', this.name, process.execPath, '-e', script], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(this.#server.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+    this.port = Number(line.toString());
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const server = this.#server;
+    if (server !== undefined) {
+      server.stdin?.end();
+      await once(server, 'exit');
+    }
+    spawnSync('ip', ['link', 'delete', `${this.name}h`]);
+    ip(`netns delete ${this.name}`);
+  }
+}
+
+const ip = (line: string) => execFileSync('ip', line.split(' '));
+
+/** All addresses of this host by the system's own tool, whether their interface is up or not. */
+function addressesOfHost(): string[] {
+  const links = JSON.parse(execFileSync('ip', ['-json', 'address'], { encoding: 'utf8' })) as Array<{
+    ifname: string;
+    addr_info: Array<{ local: string; scope: string }>;
+  }>;
+  return links.flatMap(({ ifname, addr_info }) =>
+    addr_info.map(({ local, scope }) => (scope === 'link' ? `${local}%${ifname}` : local)),
+  );
+}
+
+describe.runIf(root)('with network isolated', () => {
+  let service: HostService;
+  let outside: Outside;
+  let bench: Workbench;
+  let sandbox: Sandbox;
+
+  beforeAll(async () => {
+    service = await new HostService().open();
+    outside = await new Outside().open();
+    bench = await Workbench.open();
+    sandbox = await bench.sandbox({ network: 'isolated' });
+  });
+
+  afterAll(async () => {
+    await bench[Symbol.asyncDispose]();
+    await outside[Symbol.asyncDispose]();
+    await service[Symbol.asyncDispose]();
+  });
+
+  it('it is declared, and what a job gets that asks for nothing', () => {
+    expect(bench.executor.capabilities).toMatchObject({ defaultNetwork: 'isolated', network: ['isolated', 'none'] });
+  });
+
+  it('nothing of the host answers: no address of it, over TCP and UDP, IPv4 and IPv6', async () => {
+    const { tcpPort, udpPort } = service;
+    const own = addressesOfHost();
+    expect(own).toEqual(expect.arrayContaining(['127.0.0.1', '::1', ...outside.hostAddresses]));
+    const control = spawnSync('sh', ['-c', knock, 'sh', own.join(' '), String(tcpPort), String(udpPort), 'control'], {
+      encoding: 'utf8',
+    });
+    expect(control.stdout.match(/^open/gm)).toHaveLength(own.length);
+    await Promise.all(own.map((address) => service.hears(`udp-control-${address}`)));
+
+    // In there a link-local address means the cable of the job; slirp4netns stands for some, too.
+    const inside = own.map((address) => address.replace(/%.*/, '%tap0'));
+    const gateways = ['10.0.2.2', '10.0.2.3', 'fd00::2', 'fd00::3', 'fe80::2%tap0', '127.0.0.2', '0.0.0.0'];
+    const all = [...inside, ...gateways, '169.254.169.254'];
+    const { stdout } = await sh(sandbox, knock, [all.join(' '), String(tcpPort), String(udpPort), 'job']);
+    expect(stdout).toBe('');
+    expect(service.heard.filter((text) => text.includes('job'))).toEqual([]);
+  });
+
+  it('the outside answers, over IPv4 and IPv6', async () => {
+    for (const address of outside.addresses) {
+      const { stdout } = await sh(sandbox, 'timeout 20 bash -c "cat < /dev/tcp/$1/$2"', [
+        address,
+        String(outside.port),
+      ]);
+      expect(stdout, address).toBe('from outside');
+    }
+  });
+
+  it('an address that the host gets later is closed, for a step that runs already too', async () => {
+    const fresh = '198.51.100.77';
+    const { tcpPort, udpPort } = service;
+    ip(`address add ${fresh}/24 dev ${outside.name}h`);
+    const args = [fresh, String(tcpPort), String(udpPort), 'late'];
+    expect((await sh(sandbox, knock, args)).stdout).toBe('');
+    expect(service.heard.filter((text) => text.includes('late'))).toEqual([]);
+    expect(spawnSync('sh', ['-c', knock, 'sh', ...args], { encoding: 'utf8' }).stdout).toBe(`open ${fresh}\n`);
+  });
+
+  it('the build can undo none of it', async () => {
+    const undo = [
+      'ip route flush table all',
+      'ip route del blackhole 198.51.100.1',
+      'ip link set tap0 down',
+      'unshare --user --map-root-user true',
+      'nsenter -t 1 -n true',
+    ];
+    for (const attempt of undo) {
+      const { exit } = await sh(sandbox, `PATH=$PATH:/usr/sbin:/sbin; ${attempt}`);
+      expect(exit.status === 'exited' && exit.code !== 0, attempt).toBe(true);
+    }
+    const { stdout } = await sh(sandbox, 'id -u; grep CapEff /proc/self/status; cat /etc/resolv.conf');
+    expect(stdout).toMatch(/^\d{5}\nCapEff:\s+0+\nnameserver 10\.0\.2\.3\n$/);
+  });
+
+  it('a tool that checks out has the network of its job', async () => {
+    for (const [network, expected] of [
+      ['isolated', 'from outside'],
+      ['none', ''],
+    ] as const) {
+      const { volume } = await bench.volume({ network });
+      let printed = '';
+      await volume.runTool(
+        { argv: ['bash', '-c', `timeout 20 cat < /dev/tcp/${outside.addresses[0]}/${outside.port}; true`], env: {} },
+        {
+          signal: new AbortController().signal,
+          stop: { signal: 'SIGTERM', graceMs: 0 },
+          output: {
+            write: (stream, bytes) => void (printed += stream === 'stdout' ? Buffer.from(bytes).toString() : ''),
+          },
+        },
+      );
+      expect(printed, network).toBe(expected);
+      await volume[Symbol.asyncDispose]();
+    }
+  });
+
+  it('two builds do not reach each other', async () => {
+    await using other = await bench.sandbox({ network: 'isolated' });
+    const serve =
+      'perl -MIO::Socket::INET -e \'$s = IO::Socket::INET->new(Listen => 5, LocalPort => 4711, LocalAddr => "0.0.0.0") or die; print "up\\n"; $| = 1; $c = $s->accept; print "visited\\n"\'';
+    const abort = new AbortController();
+    let printed = '';
+    let up = () => undefined as void;
+    const ready = new Promise<void>((resolve) => (up = resolve));
+    const run = other.run(
+      { id: 'serve', argv: ['sh', '-c', `echo begin; ${serve}`], env: {} },
+      {
+        signal: abort.signal,
+        stop: { signal: 'SIGTERM', graceMs: 0 },
+        output: {
+          write: (_, bytes) => {
+            printed += Buffer.from(bytes).toString();
+            up();
+          },
+        },
+      },
+    );
+    await ready;
+    const { stdout } = await sh(sandbox, knock, ['10.0.2.100 127.0.0.1 fd00::100', '4711', '4711', 'neighbour']);
+    expect(stdout).toBe('');
+    abort.abort({ reason: 'user' });
+    await run;
+    expect(printed).not.toContain('visited');
+  });
+
+  it('leaves no process, rule or namespace when the executor closes', async () => {
+    const other = await Workbench.open();
+    const { uid } = await other.sandbox({ network: 'isolated' });
+    const ruled = () => execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }).includes(String(uid));
+    const running = () => findByUser(uid).map(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+    expect(running().join()).toContain('slirp4netns');
+    const guarded = ruled();
+    const { facts } = await other.executor.probe(new AbortController().signal);
+    expect(facts['hostClosedBy']).toBe(guarded ? 'routes and packet filter' : 'routes');
+    await other[Symbol.asyncDispose]();
+    expect(running()).toEqual([]);
+    expect(ruled()).toBe(false);
+  });
+});
+
+describe('where a private network cannot be made', () => {
+  it('it is not declared, refused, and the programs that are missing are named', async () => {
+    expect(findNetworkTools('/nowhere')).toEqual({ missing: ['unshare', 'nsenter', 'setpriv', 'ip', 'slirp4netns'] });
+    await using bare = await Workbench.open({ level: 'bare' });
+    await expect(bare.volume({ network: 'isolated' })).rejects.toMatchObject({ code: 'RITMO_EXECUTOR_UNSUPPORTED' });
+  });
+});
