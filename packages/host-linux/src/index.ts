@@ -1,4 +1,5 @@
 /** What executors share on a Linux host. Nothing here knows an executor by name. */
+export { type CgroupCounters, ProcessCgroup } from './cgroup/process-cgroup.js';
 export { errnoOf, unlessErrno } from './errno.js';
 export { collectFiles } from './files/collect.js';
 export { Folder, type FolderItem, hasDescriptorPaths } from './files/folder.js';
@@ -11,6 +12,7 @@ export {
   type MemoryKind,
   openMemoryFolder,
 } from './mounts/memory-folder.js';
+export { freeBytes, mayMakeLoopVolumes, mountLoopVolume, smallestLoopVolume } from './mounts/loop-volume.js';
 export { mount, unmountBelow } from './mounts/mount.js';
 export { listMounts, type Mount, mountsBelow } from './mounts/mount-table.js';
 export { findProgram } from './process/find-program.js';

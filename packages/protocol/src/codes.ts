@@ -81,6 +81,48 @@ const table = {
     hint: 'Use a path relative to the workspace, without `..`.',
   },
 
+  // Images and services
+  RITMO_IMAGE_INVALID: {
+    retryable: false,
+    meaning: 'The text is no image reference, or the job names no image and the worker has no default.',
+    hint: 'Write `image: [registry/]name[:tag][@sha256:…]`.',
+  },
+  RITMO_IMAGE_MISSING: {
+    retryable: false,
+    meaning: 'The image does not exist, or is not on the worker and may not be pulled.',
+    hint: 'Check the name and the tag of `image:`, and `pull:`.',
+  },
+  RITMO_IMAGE_AUTH: {
+    retryable: false,
+    meaning: 'The registry refused the credentials, or wants some.',
+    hint: 'Name a secret `user:password` in `image.auth`, or log the worker in with `docker login`.',
+  },
+  RITMO_IMAGE_PLATFORM: {
+    retryable: true,
+    meaning: 'The image is made for another system or processor than the worker has.',
+    hint: 'Use an image for several platforms, or send the job to a worker that fits (`labels:`).',
+  },
+  RITMO_IMAGE_UNUSABLE: {
+    retryable: false,
+    meaning: 'No job can run in the image.',
+    hint: 'The image needs a /bin/sh and a user that it knows.',
+  },
+  RITMO_IMAGE_PULL_FAILED: {
+    retryable: true,
+    meaning: 'The image could not be pulled.',
+    hint: "The daemon's own words stand in the message.",
+  },
+  RITMO_REGISTRY_UNREACHABLE: {
+    retryable: true,
+    meaning: 'The registry of the image does not answer.',
+    hint: "Check the registry's name, and the network between it and the worker.",
+  },
+  RITMO_SERVICE_FAILED: {
+    retryable: false,
+    meaning: 'A service of the job ended or did not become ready.',
+    hint: "Its last words stand in the job's log.",
+  },
+
   // Source
   RITMO_GIT_MISSING: {
     retryable: false,

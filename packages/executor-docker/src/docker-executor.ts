@@ -1,0 +1,201 @@
+import { readdirSync, statSync } from 'node:fs';
+import {
+  type Executor,
+  type ExecutorCapabilities,
+  type PrepareScope,
+  type ProbeReport,
+  RitmoError,
+  type Sandbox,
+  type SandboxId,
+  type SandboxRequest,
+  type SweepReport,
+  type WorkspaceVolume,
+} from '@ritmo/agent-core/executor';
+import { type MemoryFolder, unlessErrno, type UserPool } from '@ritmo/host-linux';
+import type { Daemon } from './docker/address.js';
+import { jobFolders } from './job/folders.js';
+import { Job } from './job/job.js';
+import type { JobHost } from './job/job-host.js';
+import { isSandboxId, labelNames, labelsOf } from './job/names.js';
+import { removeFolders } from './job/remove.js';
+import { DockerSandbox } from './job/sandbox.js';
+import { JobVolume } from './job/volume.js';
+import { refuseUnsupported } from './refuse.js';
+
+const executorName = 'docker';
+
+export interface DockerExecutorSettings {
+  readonly daemon: Daemon;
+  readonly jobs: JobHost;
+  readonly capabilities: ExecutorCapabilities;
+  /** Where the folders of jobs lie. */
+  readonly sandboxes: string;
+  readonly memory: MemoryFolder;
+  readonly pool: UserPool;
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+  /** What is weaker here than it could be, in sentences. */
+  readonly warnings: readonly string[];
+}
+
+/** Jobs as containers of a Docker daemon. */
+export class DockerExecutor implements Executor {
+  readonly name = executorName;
+  readonly capabilities: ExecutorCapabilities;
+  readonly #settings: DockerExecutorSettings;
+  readonly #jobs = new Map<SandboxId, Job>();
+  #disposed: Promise<void> | undefined;
+
+  constructor(settings: DockerExecutorSettings) {
+    this.#settings = settings;
+    this.capabilities = settings.capabilities;
+  }
+
+  async probe(signal: AbortSignal): Promise<ProbeReport> {
+    const { daemon, facts, warnings, sandboxes } = this.#settings;
+    const all = { ...facts, networks: this.capabilities.network.join(','), jobs: this.#jobs.size };
+    try {
+      await daemon.client.info(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const detail = `The Docker daemon at ${daemon.address} does not answer any more: ${RitmoError.from(error).message}. Start it again.`;
+      return { health: 'unavailable', detail, facts: all };
+    }
+    if (unlessErrno(['ENOENT', 'ENOTDIR', 'EACCES'], () => statSync(sandboxes)) === undefined) {
+      return { health: 'unavailable', detail: `${sandboxes} is gone; start the agent again.`, facts: all };
+    }
+    if (warnings.length > 0) return { health: 'degraded', detail: warnings.join(' '), facts: all };
+    const detail = `Docker ${daemon.info.version} at ${daemon.address} was tried, and runs jobs.`;
+    return { health: 'healthy', detail, facts: all };
+  }
+
+  async allocate(request: SandboxRequest, scope: PrepareScope): Promise<WorkspaceVolume> {
+    const { jobs } = this.#settings;
+    this.#refuse(request);
+    jobs.images.check(jobs.imageOf(request));
+    for (const { image } of request.services) jobs.images.check(image);
+    scope.signal.throwIfAborted();
+    const job = this.#newJob(request);
+    try {
+      job.makeRoot();
+      await scope.record(job.record(executorName));
+      scope.signal.throwIfAborted();
+      await job.makeWorkspace(scope);
+      scope.signal.throwIfAborted();
+      return new JobVolume(job);
+    } catch (error) {
+      await job[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async prepare(request: SandboxRequest, volume: WorkspaceVolume, scope: PrepareScope): Promise<Sandbox> {
+    this.#refuse(request);
+    if (!(volume instanceof JobVolume) || volume.job.id !== request.sandboxId) {
+      throw new RitmoError('RITMO_INTERNAL', `The volume was not allocated for sandbox ${request.sandboxId}.`);
+    }
+    const { job } = volume;
+    try {
+      scope.signal.throwIfAborted();
+      job.assertUsable();
+      await volume.closeTools();
+      await job.start(scope);
+      scope.signal.throwIfAborted();
+      return new DockerSandbox(job, this.#describe(job));
+    } catch (error) {
+      await job[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {
+    const removed: SandboxId[] = [];
+    const failed: Array<{ id: SandboxId; error: Error }> = [];
+    for (const id of await this.#strays(keep)) {
+      signal.throwIfAborted();
+      try {
+        await this.#remove(id);
+        removed.push(id);
+      } catch (error) {
+        failed.push({ id, error: RitmoError.from(error, 'RITMO_CLEANUP_FAILED') });
+      }
+    }
+    return { removed, failed };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose();
+    return this.#disposed;
+  }
+
+  #refuse(request: SandboxRequest): void {
+    if (this.#disposed !== undefined) throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', 'The executor is closed.');
+    refuseUnsupported(request, this.capabilities, this.#settings.daemon.info);
+  }
+
+  #newJob(request: SandboxRequest): Job {
+    const { jobs, sandboxes, memory } = this.#settings;
+    const id = request.sandboxId;
+    if (this.#jobs.has(id)) throw new RitmoError('RITMO_INTERNAL', `There is a sandbox ${id} already.`);
+    const job: Job = new Job({
+      host: jobs,
+      request,
+      folders: jobFolders(sandboxes, memory.path, id),
+      onDisposed: () => {
+        if (this.#jobs.get(id) === job) this.#jobs.delete(id);
+      },
+    });
+    this.#jobs.set(id, job);
+    return job;
+  }
+
+  #describe(job: Job): string {
+    const { network, profile, limits } = job.request;
+    const { uid } = job.user;
+    const who = uid === 0 ? "the image's root, without capabilities that no build needs" : `user ${uid}`;
+    const unlimited = (['cpus', 'memoryBytes', 'diskBytes'] as const).filter((name) => limits[name] === undefined);
+    const without = unlimited.map((name) => name.replace('Bytes', '')).join(', ');
+    const note = without === '' ? '' : `; no limit of ${without}`;
+    return `container: Docker ${this.#settings.daemon.info.version}, profile ${profile}, ${who}, network ${network}${note}`;
+  }
+
+  /** Sandboxes of this installation: those that are open here, that have folders, containers or networks. */
+  async #strays(keep: ReadonlySet<SandboxId>): Promise<Set<SandboxId>> {
+    const { sandboxes, memory, daemon, jobs } = this.#settings;
+    const named = [sandboxes, memory.path].flatMap(
+      (folder) => unlessErrno(['ENOENT'], () => readdirSync(folder)) ?? [],
+    );
+    const label = `${labelNames.owner}=${jobs.ownerId}`;
+    const [containers, networks] = await Promise.all([
+      daemon.client.listContainers(label),
+      daemon.client.listNetworks(label),
+    ]);
+    const labelled = [...containers, ...networks].flatMap(({ labels }) => labels[labelNames.sandbox] ?? []);
+    const ids = new Set([...this.#jobs.keys(), ...named, ...labelled].filter(isSandboxId));
+    for (const id of keep) ids.delete(id);
+    return ids;
+  }
+
+  async #remove(id: SandboxId): Promise<void> {
+    const open = this.#jobs.get(id);
+    if (open !== undefined) {
+      await open[Symbol.asyncDispose]();
+      return;
+    }
+    const { sandboxes, memory, daemon, jobs } = this.#settings;
+    const { client } = daemon;
+    const label = `${labelNames.owner}=${jobs.ownerId}`;
+    const ofSandbox = ({ labels }: { labels: Readonly<Record<string, string>> }) => labels[labelNames.sandbox] === id;
+    for (const container of (await client.listContainers(label)).filter(ofSandbox))
+      await client.removeContainer(container.id);
+    for (const network of (await client.listNetworks(label)).filter(ofSandbox)) await client.removeNetwork(network.id);
+    await removeFolders(jobs, jobFolders(sandboxes, memory.path, id), labelsOf(jobs.ownerId, id, '', 'take-back'));
+  }
+
+  async #dispose(): Promise<void> {
+    const { jobs, memory, pool } = this.#settings;
+    await Promise.all([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
+    await jobs.networks?.close();
+    await memory[Symbol.asyncDispose]();
+    await pool[Symbol.asyncDispose]();
+  }
+}

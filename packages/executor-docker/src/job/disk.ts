@@ -1,0 +1,31 @@
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { freeBytes, mountLoopVolume, type Owner } from '@ritmo/host-linux';
+import type { JobFolders } from './folders.js';
+
+/** What counts as full: less than this is free. */
+const fullBytes = 256 * 1024;
+
+/** Makes the folders of a job that count against its disk limit: on a volume of that size where there is a limit. */
+export async function makeDisk(
+  folders: JobFolders,
+  bytes: number | undefined,
+  owner: Owner | undefined,
+): Promise<void> {
+  if (bytes === undefined) {
+    mkdirSync(folders.disk, { mode: 0o711 });
+    chmodSync(folders.disk, 0o711);
+  } else await mountLoopVolume(folders.diskImage, folders.disk, bytes);
+  for (const folder of [folders.workspace, folders.home]) {
+    mkdirSync(folder, { mode: 0o700 });
+    if (owner !== undefined) chownSync(folder, owner.uid, owner.gid);
+  }
+}
+
+/** Whether a job has used up the volume that limits it. */
+export function isFull(folders: JobFolders): boolean {
+  try {
+    return freeBytes(folders.disk) < fullBytes;
+  } catch {
+    return false;
+  }
+}

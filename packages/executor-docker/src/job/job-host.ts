@@ -1,0 +1,23 @@
+import type { Clock, ImageRequest, Logger, SandboxRequest } from '@ritmo/agent-core/executor';
+import type { DockerClient } from '../docker/client.js';
+import type { Images } from '../image/images.js';
+import type { Networks } from '../network/networks.js';
+import type { ResolvedOptions } from '../options.js';
+import type { HostTools } from './host-tools.js';
+import type { JobUsers } from './users.js';
+
+/** What all jobs of an executor share. */
+export interface JobHost {
+  readonly docker: DockerClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly options: ResolvedOptions;
+  readonly ownerId: string;
+  readonly images: Images;
+  readonly users: JobUsers;
+  readonly tools: HostTools;
+  /** Undefined where no rule can be set: jobs are then without a network, or with the host's. */
+  readonly networks: Networks | undefined;
+  /** The image that a request means: its own, or the operator's default. Throws RITMO_IMAGE_INVALID without either. */
+  imageOf(request: SandboxRequest): ImageRequest;
+}

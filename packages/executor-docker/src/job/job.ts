@@ -1,0 +1,206 @@
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { posix } from 'node:path';
+import { type PrepareScope, RitmoError, type SandboxRecord, type SandboxRequest } from '@ritmo/agent-core/executor';
+import type { Owner } from '@ritmo/host-linux';
+import type { ContainerSpec, ImageInfo } from '../docker/client.js';
+import { ServiceGroup } from '../services/group.js';
+import { insidePaths } from '../supervisor/script.js';
+import { isRoot, SupervisedContainer } from './container.js';
+import { isFull, makeDisk } from './disk.js';
+import type { ContainerRole, JobFolders } from './folders.js';
+import type { JobHost } from './job-host.js';
+import { labelsOf } from './names.js';
+import { removeFolders, takeBack } from './remove.js';
+import { jobSpec, type Place } from './spec.js';
+
+export interface JobSettings {
+  readonly host: JobHost;
+  readonly request: SandboxRequest;
+  readonly folders: JobFolders;
+  readonly onDisposed: () => void;
+}
+
+/** One job on this worker: its folders, its networks and its containers, shared by the volume and the sandbox. */
+export class Job implements AsyncDisposable {
+  readonly id: string;
+  readonly host: JobHost;
+  readonly request: SandboxRequest;
+  readonly folders: JobFolders;
+  readonly #onDisposed: () => void;
+  readonly #disposing = new AbortController();
+  /** Things to dispose, the newest first. */
+  readonly #made: AsyncDisposable[] = [];
+  #image: ImageInfo | undefined;
+  #user: Owner | undefined;
+  #place: Promise<Place> | undefined;
+  #container: SupervisedContainer | undefined;
+  #disposed: Promise<void> | undefined;
+
+  constructor({ host, request, folders, onDisposed }: JobSettings) {
+    this.id = request.sandboxId;
+    this.host = host;
+    this.request = request;
+    this.folders = folders;
+    this.#onDisposed = onDisposed;
+  }
+
+  get user(): Owner {
+    if (this.#user === undefined) throw new RitmoError('RITMO_INTERNAL', 'The job has no user yet.');
+    return this.#user;
+  }
+
+  /** Who files are handed to; nobody where the agent may not. */
+  get owner(): Owner | undefined {
+    return isRoot() ? this.user : undefined;
+  }
+
+  get image(): ImageInfo {
+    if (this.#image === undefined) throw new RitmoError('RITMO_INTERNAL', 'The job has no image yet.');
+    return this.#image;
+  }
+
+  get container(): SupervisedContainer {
+    this.assertUsable();
+    if (this.#container === undefined) throw new RitmoError('RITMO_INTERNAL', `Sandbox ${this.id} is not prepared.`);
+    return this.#container;
+  }
+
+  /** Aborted when the job is disposed. */
+  get signal(): AbortSignal {
+    return this.#disposing.signal;
+  }
+
+  /** Makes the first folder: from here on there is something to clean up. */
+  makeRoot(): void {
+    mkdirSync(this.folders.root, { mode: 0o711 });
+    chmodSync(this.folders.root, 0o711);
+  }
+
+  record(executor: string): SandboxRecord {
+    return {
+      sandboxId: this.id,
+      executor,
+      stateVersion: 1,
+      state: { root: this.folders.root, jobId: this.request.jobId },
+    };
+  }
+
+  /** Brings the image, finds out who steps run as, and makes the folders for them. */
+  async makeWorkspace(scope: PrepareScope): Promise<void> {
+    const { images, users } = this.host;
+    this.#image = await images.ensure(this.host.imageOf(this.request), scope);
+    this.#user = await users.of(this.#image, this);
+    const { memory, privateDir, tools } = this.folders;
+    mkdirSync(memory, { mode: 0o711 });
+    chmodSync(memory, 0o711);
+    for (const folder of [privateDir, tools]) this.makeOwnFolder(folder);
+    await makeDisk(this.folders, this.request.limits.diskBytes, this.owner);
+  }
+
+  makeOwnFolder(folder: string): void {
+    mkdirSync(folder, { mode: 0o700 });
+    if (isRoot()) chownSync(folder, this.user.uid, this.user.gid);
+  }
+
+  labels(role: string): Record<string, string> {
+    return labelsOf(this.host.ownerId, this.id, this.request.jobId, role);
+  }
+
+  /** The network of the job; made when the first container needs it. */
+  place(): Promise<Place> {
+    this.#place ??= this.#makePlace();
+    return this.#place;
+  }
+
+  /** Starts services, then the container that steps run in. */
+  async start(scope: PrepareScope): Promise<void> {
+    const { request, folders } = this;
+    const { options } = this.host;
+    const place = await this.place();
+    if (request.services.length > 0) {
+      const services = await ServiceGroup.start(this, place.network, scope);
+      this.keep(services);
+    }
+    const spec = jobSpec({ image: this.image.id, request, labels: this.labels('job'), folders, options, place });
+    this.#container = this.keep(await this.supervised('job', spec, folders.privateDir, scope.signal));
+  }
+
+  /** Starts a container with our supervisor; the caller disposes it, or `keep`s it. */
+  async supervised(role: ContainerRole, spec: ContainerSpec, privateDir: string, signal: AbortSignal) {
+    this.assertUsable();
+    const { docker, clock, log } = this.host;
+    return await SupervisedContainer.start(
+      {
+        docker,
+        clock,
+        log,
+        spec,
+        folder: this.folders.supervisor(role),
+        privateDir,
+        owner: this.user,
+        deadlineSeconds: Math.max(1, Math.ceil(this.request.deadlineMs / 1000)),
+        isDiskFull: () => this.request.limits.diskBytes !== undefined && isFull(this.folders),
+      },
+      AbortSignal.any([signal, this.signal]),
+    );
+  }
+
+  keep<T extends AsyncDisposable>(thing: T): T {
+    this.#made.push(thing);
+    return thing;
+  }
+
+  /** Lets the agent read what a build made as root, where the agent is not. */
+  async takeBack(): Promise<void> {
+    if (!isRoot() && this.user.uid !== process.getuid?.())
+      await takeBack(this.host, this.folders.root, this.labels('take-back'));
+  }
+
+  assertUsable(): void {
+    if (this.#disposed !== undefined) throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} is disposed.`);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose().catch((error: unknown) => {
+      // Another try must be possible.
+      this.#disposed = undefined;
+      throw RitmoError.from(error, 'RITMO_CLEANUP_FAILED');
+    });
+    return this.#disposed;
+  }
+
+  async #makePlace(): Promise<Place> {
+    const { networks } = this.host;
+    const { network, services } = this.request;
+    if (network === 'host') return { network: 'host' };
+    if (networks === undefined || (network === 'none' && services.length === 0)) return { network: 'none' };
+    if (services.length === 0) return { network: await networks.shared() };
+    const name = await networks.ofJob(this.id, this.request.jobId, network === 'none');
+    this.#made.unshift({ [Symbol.asyncDispose]: () => this.host.docker.removeNetwork(name) });
+    return { network: name };
+  }
+
+  async #dispose(): Promise<void> {
+    this.#disposing.abort(new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} is disposed.`));
+    await Promise.allSettled([this.#place]);
+    while (this.#made.length > 0) {
+      await this.#made.at(-1)?.[Symbol.asyncDispose]();
+      this.#made.pop();
+    }
+    await removeFolders(this.host, this.folders, this.labels('take-back'));
+    this.#onDisposed();
+  }
+}
+
+/** Where a path inside lies on the host: the folder it is in, and the way from there. */
+export function locate({ folders }: Job, path: string): { readonly root: string; readonly rest: string } {
+  const normal = posix.normalize(path);
+  for (const [inside, root] of [
+    [insidePaths.privateDir, folders.privateDir],
+    [insidePaths.workspace, folders.workspace],
+  ] as const) {
+    if (normal === inside || normal === `${inside}/`) return { root, rest: '' };
+    if (normal.startsWith(`${inside}/`)) return { root, rest: normal.slice(inside.length + 1) };
+  }
+  throw new RitmoError('RITMO_WORKSPACE_ESCAPE', `${path} is neither in the workspace nor in the private folder.`);
+}

@@ -1,0 +1,83 @@
+import { type Readable } from 'node:stream';
+import { RitmoError } from '@ritmo/agent-core/executor';
+import { type Owner, UserPool } from '@ritmo/host-linux';
+import type { DockerClient, ImageInfo } from '../docker/client.js';
+import { firstFile } from '../docker/tar.js';
+import { imageUser } from '../image/user.js';
+import { isRoot } from './container.js';
+import type { Job } from './job.js';
+
+/** Decides who the steps of a job run as. */
+export class JobUsers {
+  readonly #docker: DockerClient;
+  readonly #pool: UserPool;
+  /** By image id: an image never changes. */
+  readonly #ofImages = new Map<string, Owner>();
+
+  constructor(docker: DockerClient, pool: UserPool) {
+    this.#docker = docker;
+    this.#pool = pool;
+  }
+
+  /**
+   * The image's own user; under the profile hardened never root, but a user of the job's own. An agent without root
+   * can hand files to nobody: what is not root is then the agent's own user.
+   */
+  async of(image: ImageInfo, job: Job): Promise<Owner> {
+    const own = await this.#ofImage(image, job);
+    const hardened = job.request.profile === 'hardened';
+    if (own.uid === 0 && !hardened) return own;
+    if (!isRoot()) return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    if (own.uid !== 0) return own;
+    const user = await this.#pool.take(job.request.slot);
+    job.keep({ [Symbol.asyncDispose]: () => Promise.resolve(this.#pool.giveBack(user)) });
+    return user;
+  }
+
+  async #ofImage(image: ImageInfo, job: Job): Promise<Owner> {
+    const known = this.#ofImages.get(image.id);
+    if (known !== undefined) return known;
+    await using files = new ImageFiles(this.#docker, image.id, job);
+    const found = await imageUser(image.user, (path) => files.read(path));
+    if (found === undefined) {
+      throw new RitmoError(
+        'RITMO_IMAGE_UNUSABLE',
+        `The image runs as ${image.user}, whom its own passwd does not name.`,
+      );
+    }
+    this.#ofImages.set(image.id, found);
+    return found;
+  }
+}
+
+/** Files of an image, out of a container that is never started; made when the first is read. */
+class ImageFiles implements AsyncDisposable {
+  readonly #docker: DockerClient;
+  readonly #image: string;
+  readonly #job: Job;
+  #container: string | undefined;
+
+  constructor(docker: DockerClient, image: string, job: Job) {
+    this.#docker = docker;
+    this.#image = image;
+    this.#job = job;
+  }
+
+  async read(path: string): Promise<string | undefined> {
+    this.#container ??= await this.#docker.createContainer(
+      {
+        Image: this.#image,
+        Entrypoint: ['/bin/sh'],
+        Labels: this.#job.labels('look'),
+        HostConfig: { NetworkMode: 'none' },
+      },
+      this.#job.signal,
+    );
+    const archive: Readable | undefined = await this.#docker.readArchive(this.#container, path);
+    return archive === undefined ? undefined : await firstFile(archive);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#container !== undefined) await this.#docker.removeContainer(this.#container);
+  }
+}

@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process';
+import { findProgram } from '@ritmo/host-linux';
+
+const nft = () => findProgram('nft', `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`);
+
+/**
+ * The firewall of one installation: what comes from its bridges does not reach the host or link-local addresses, and
+ * on its shared bridge no port reaches another. One table, replaced as a whole, so that setting it twice is harmless.
+ */
+export class BridgeRules {
+  readonly #mark: string;
+
+  /** `mark` is the installation's; its bridges are named `rtm${mark}…`. */
+  constructor(mark: string) {
+    this.#mark = mark;
+  }
+
+  get sharedBridge(): string {
+    return `rtm${this.#mark}s`;
+  }
+
+  jobBridge(number: number): string {
+    return `rtm${this.#mark}${number.toString(36)}`;
+  }
+
+  /** Rejects where no rule can be set: then `isolated` cannot be kept. */
+  async set(): Promise<void> {
+    await run(`
+table inet ritmo_${this.#mark} {}
+delete table inet ritmo_${this.#mark}
+table inet ritmo_${this.#mark} {
+  chain input {
+    type filter hook input priority -5; policy accept;
+    iifname "rtm${this.#mark}*" icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    iifname "rtm${this.#mark}*" ct state established,related accept
+    iifname "rtm${this.#mark}*" reject
+  }
+  chain forward {
+    type filter hook forward priority -5; policy accept;
+    iifname "rtm${this.#mark}*" ip daddr 169.254.0.0/16 reject
+    iifname "rtm${this.#mark}*" ip6 daddr fe80::/10 reject
+  }
+}
+table bridge ritmo_${this.#mark} {}
+delete table bridge ritmo_${this.#mark}
+table bridge ritmo_${this.#mark} {
+  chain forward {
+    type filter hook forward priority -5; policy accept;
+    meta ibrname "${this.sharedBridge}" drop
+  }
+}
+`);
+  }
+
+  async remove(): Promise<void> {
+    await run(`
+table inet ritmo_${this.#mark} {}
+delete table inet ritmo_${this.#mark}
+table bridge ritmo_${this.#mark} {}
+delete table bridge ritmo_${this.#mark}
+`);
+  }
+}
+
+async function run(rules: string): Promise<void> {
+  const program = nft();
+  if (program === undefined) throw new Error('nft is not installed');
+  await new Promise<void>((resolve, reject) => {
+    const child = execFile(program, ['-f', '-'], { timeout: 10_000 }, (error, _, stderr) => {
+      if (error === null) resolve();
+      else reject(new Error(stderr.trim().split('\n')[0] ?? error.message, { cause: error }));
+    });
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(rules);
+  });
+}

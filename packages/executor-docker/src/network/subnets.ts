@@ -1,0 +1,39 @@
+import { networkInterfaces } from 'node:os';
+
+interface Range {
+  readonly first: number;
+  readonly bits: number;
+}
+
+/** Subnets of a given size out of one range, none of them in use; chosen anew each time, so that nothing is kept. */
+export function* freeSubnets(range: string, bits: number, used: readonly string[]): Generator<string> {
+  const all = parse(range);
+  const taken = [...used.flatMap((text) => (/^[\d.]+\/\d+$/.test(text) ? [parse(text)] : [])), ...hostRanges()];
+  const size = 2 ** (32 - bits);
+  const count = 2 ** (bits - all.bits);
+  for (let i = 0; i < count; i++) {
+    const subnet = { first: all.first + i * size, bits };
+    if (!taken.some((other) => overlap(subnet, other))) yield `${text(subnet.first)}/${bits}`;
+  }
+}
+
+function hostRanges(): Range[] {
+  return Object.values(networkInterfaces())
+    .flatMap((entries) => entries ?? [])
+    .flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [parse(cidr)] : []));
+}
+
+function parse(cidr: string): Range {
+  const [address = '', bits = '32'] = cidr.split('/');
+  const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  const size = 2 ** (32 - Number(bits));
+  return { first: Math.floor(number / size) * size, bits: Number(bits) };
+}
+
+function overlap(a: Range, b: Range): boolean {
+  return a.first < b.first + 2 ** (32 - b.bits) && b.first < a.first + 2 ** (32 - a.bits);
+}
+
+function text(number: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join('.');
+}

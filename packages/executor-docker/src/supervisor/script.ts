@@ -1,0 +1,79 @@
+/** Where things lie inside a container. */
+export const insidePaths = {
+  workspace: '/workspace',
+  privateDir: '/run/ritmo/private',
+  supervisor: '/run/ritmo/supervisor',
+  home: '/run/ritmo/home',
+  tool: '/run/ritmo/tools',
+} as const;
+
+/**
+ * Main process of a container, below an init that reaps, run by the image's /bin/sh with nothing but what a POSIX
+ * shell has built in (and `sleep`, `setsid` where there is one). It holds the FIFOs open for reading and writing, so
+ * that neither side sees an end when the agent goes. It is inside of the build, and what it says is the build's claim.
+ *
+ * $1 seconds after which it ends by itself. Requests: `NONCE FILE`. Answers: `NONCE started`, `NONCE no-folder`,
+ * `NONCE no-program`, `NONCE ended CODE said|silent`. A shell says aloud when a child died of a signal, which the
+ * number alone does not tell from `exit 137`; bash is silent about SIGTERM.
+ */
+export const supervisorScript = `
+cd ${insidePaths.supervisor} || exit 70
+exec 3<>control 4<>status 5<>stdout 6<>stderr </dev/null >/dev/null 2>&1 || exit 70
+cd /
+trap : TERM INT HUP
+_ritmo_setsid=
+if command -v setsid; then _ritmo_setsid=setsid; fi
+[ -d "$HOME" ] && [ -w "$HOME" ] && [ "$HOME" != / ] || export HOME=${insidePaths.home}
+[ -d "\${TMPDIR:=/tmp}" ] && [ -w "$TMPDIR" ] || TMPDIR=${insidePaths.home}/.tmp
+export PATH TMPDIR
+_ritmo_shell=other
+[ -z "$BASH_VERSION" ] || _ritmo_shell=bash
+_ritmo_sh=no-private; [ -r ${insidePaths.privateDir} ] && _ritmo_sh=private
+(
+  sleep "$1" 3>&- 4>&- 5>&- 6>&- &
+  echo "hello $_ritmo_shell $_ritmo_sh" >&4
+  exec 3>&- 4>&- 5>&- 6>&-
+  wait
+  kill -KILL $$
+) &
+while :; do
+  IFS=' ' read -r _ritmo_nonce _ritmo_file <&3 || continue
+  _ritmo_said=$(
+    exec 2>&1 3>&-
+    trap : TERM INT HUP
+    (
+      trap - TERM INT HUP
+      . "$_ritmo_file"
+      cd -- "$_ritmo_folder" 2>/dev/null || { echo "$_ritmo_nonce no-folder" >&4; exit 1; }
+      _ritmo_found=
+      case $1 in
+        */*) _ritmo_found=$1 ;;
+        *)
+          set -f; IFS=:
+          for _ritmo_at in $PATH; do
+            if [ -f "$_ritmo_at/$1" ] && [ -x "$_ritmo_at/$1" ]; then _ritmo_found=$_ritmo_at/$1; break; fi
+          done
+          set +f; unset IFS ;;
+      esac
+      if [ ! -f "$_ritmo_found" ] || [ ! -x "$_ritmo_found" ]; then echo "$_ritmo_nonce no-program" >&4; exit 1; fi
+      shift
+      echo "$_ritmo_nonce started" >&4
+      exec $_ritmo_setsid "$_ritmo_found" "$@" </dev/null >&5 2>&6 4>&- 5>&- 6>&-
+    )
+    echo "
+code $?"
+  )
+  case $_ritmo_said in
+    *'
+code '*) _ritmo_code=\${_ritmo_said##*'
+code '} ;;
+    *) _ritmo_code=lost ;;
+  esac
+  case $_ritmo_said in
+    '
+code '*) _ritmo_how=silent ;;
+    *) _ritmo_how=said ;;
+  esac
+  echo "$_ritmo_nonce ended $_ritmo_code $_ritmo_how" >&4
+done
+`;
