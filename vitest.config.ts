@@ -1,9 +1,24 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { defaultServerConditions } from 'vite';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
 const conditions = ['@ritmo/source', ...defaultServerConditions];
 const cpus = availableParallelism();
+const withDocker = 'tests/support/docker-daemon.ts';
+const dockerTests = 'packages/executor-docker/test/**/*.int.test.ts';
+
+/** What cannot run here: nothing in CI, elsewhere what needs a Docker daemon that cannot be had. */
+function cannotRun(): string[] {
+  const started =
+    process.getuid?.() === 0 && ['/usr/bin/dockerd', '/usr/sbin/dockerd'].some((path) => existsSync(path));
+  const there = process.env['DOCKER_HOST'] !== undefined || existsSync('/var/run/docker.sock');
+  if (started || there || process.env['CI'] === 'true') return [];
+  process.stderr.write(
+    `Not run: ${dockerTests}. They need root and dockerd (apt-get install docker.io), or DOCKER_HOST.\n`,
+  );
+  return [dockerTests];
+}
 
 /** A project that reads our packages from their sources, so that no test needs a build. */
 function project(test: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {
@@ -30,6 +45,8 @@ export default defineConfig({
       project({
         name: 'integration',
         include: ['packages/*/test/**/*.int.test.ts', 'tests/repo/**/*.int.test.ts'],
+        exclude: ['**/node_modules/**', ...cannotRun()],
+        globalSetup: [withDocker],
         pool: 'forks',
         testTimeout: 60_000,
         hookTimeout: 60_000,

@@ -10,6 +10,14 @@ const programs = [
   { binary: 'bwrap', package: 'bubblewrap', why: 'confines builds of the process executor' },
   { binary: 'setpriv', package: 'util-linux', why: 'keeps bare builds from gaining rights' },
   { binary: 'flock', package: 'util-linux', why: 'keeps two agents from one state directory' },
+  { binary: 'dockerd', package: 'docker.io', why: 'runs builds of the docker executor' },
+  { binary: 'docker', package: 'docker.io', why: 'looks for what tests of the docker executor leave behind' },
+  { binary: 'nft', package: 'nftables', why: 'closes the host to builds of the docker executor' },
+  { binary: 'iptables', package: 'iptables', why: 'is how the Docker daemon makes networks' },
+  { binary: 'mkfs.ext4', package: 'e2fsprogs', why: 'limits the disk of builds' },
+  { binary: 'busybox', package: 'busybox-static', why: 'is the image of tests of the docker executor' },
+  { binary: 'docker-registry', package: 'docker-registry', why: 'gives images to tests of the docker executor' },
+  { binary: 'htpasswd', package: 'apache2-utils', why: 'makes a registry of the tests ask for a password' },
 ];
 
 const lockWaitSeconds = 180;

@@ -12,7 +12,7 @@ export {
   type MemoryKind,
   openMemoryFolder,
 } from './mounts/memory-folder.js';
-export { freeBytes, mayMakeLoopVolumes, mountLoopVolume, smallestLoopVolume } from './mounts/loop-volume.js';
+export { isNearlyFull, mayMakeLoopVolumes, mountLoopVolume, smallestLoopVolume } from './mounts/loop-volume.js';
 export { mount, unmountBelow } from './mounts/mount.js';
 export { listMounts, type Mount, mountsBelow } from './mounts/mount-table.js';
 export { findProgram } from './process/find-program.js';

@@ -1,9 +1,6 @@
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
-import { freeBytes, mountLoopVolume, type Owner } from '@ritmo/host-linux';
+import { isNearlyFull, mountLoopVolume, type Owner } from '@ritmo/host-linux';
 import type { JobFolders } from './folders.js';
-
-/** What counts as full: less than this is free. */
-const fullBytes = 256 * 1024;
 
 /** Makes the folders of a job that count against its disk limit: on a volume of that size where there is a limit. */
 export async function makeDisk(
@@ -24,7 +21,7 @@ export async function makeDisk(
 /** Whether a job has used up the volume that limits it. */
 export function isFull(folders: JobFolders): boolean {
   try {
-    return freeBytes(folders.disk) < fullBytes;
+    return isNearlyFull(folders.disk);
   } catch {
     return false;
   }

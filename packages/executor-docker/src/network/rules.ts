@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { findProgram } from '@ritmo/host-linux';
+import { readFileSync } from 'node:fs';
+import { findProgram, unlessErrno } from '@ritmo/host-linux';
 
 const nft = () => findProgram('nft', `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`);
 
@@ -39,8 +40,13 @@ table inet ritmo_${this.#mark} {
     type filter hook forward priority -5; policy accept;
     iifname "rtm${this.#mark}*" ip daddr 169.254.0.0/16 reject
     iifname "rtm${this.#mark}*" ip6 daddr fe80::/10 reject
+    iifname "${this.sharedBridge}" oifname "${this.sharedBridge}" drop
   }
 }
+`);
+    // Frames that a bridge carries are seen above only where it hands them to the IP rules.
+    if (!bridgesAskIpRules()) {
+      await run(`
 table bridge ritmo_${this.#mark} {}
 delete table bridge ritmo_${this.#mark}
 table bridge ritmo_${this.#mark} {
@@ -50,16 +56,22 @@ table bridge ritmo_${this.#mark} {
   }
 }
 `);
+    }
   }
 
   async remove(): Promise<void> {
-    await run(`
-table inet ritmo_${this.#mark} {}
-delete table inet ritmo_${this.#mark}
-table bridge ritmo_${this.#mark} {}
-delete table bridge ritmo_${this.#mark}
-`);
+    const families = bridgesAskIpRules() ? ['inet'] : ['inet', 'bridge'];
+    const table = `ritmo_${this.#mark}`;
+    await run(families.map((family) => `table ${family} ${table} {}\ndelete table ${family} ${table}\n`).join(''));
   }
+}
+
+/** Whether br_netfilter is at work, as the daemon turns it on. */
+function bridgesAskIpRules(): boolean {
+  return ['iptables', 'ip6tables'].every((name) => {
+    const path = `/proc/sys/net/bridge/bridge-nf-call-${name}`;
+    return unlessErrno(['ENOENT'], () => readFileSync(path, 'utf8'))?.trim() === '1';
+  });
 }
 
 async function run(rules: string): Promise<void> {

@@ -36,10 +36,10 @@ export async function mountLoopVolume(image: string, folder: string, bytes: numb
   chmodSync(folder, 0o711);
 }
 
-/** Bytes that are free on the file system of a folder. */
-export function freeBytes(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder);
-  return bavail * bsize;
+/** Whether a file system has so little left that whoever writes to it gets ENOSPC: what is free is never all given. */
+export function isNearlyFull(folder: string): boolean {
+  const { bavail, bsize, blocks, ffree } = statfsSync(folder);
+  return ffree === 0 || bavail * bsize < Math.max(2 ** 20, (blocks * bsize) / 64);
 }
 
 const mkfs = () => findProgram('mkfs.ext4', `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`);

@@ -1,0 +1,80 @@
+import type { ServiceRequest } from '@ritmo/agent-core/executor';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { busyboxImage, makeBusyboxImage } from './support/images.js';
+import { Worker } from './support/host.js';
+
+let worker: Worker;
+beforeAll(async () => {
+  await makeBusyboxImage();
+  worker = await Worker.open();
+});
+afterAll(() => worker[Symbol.asyncDispose]());
+
+const service = (name: string, script: string, over: Partial<ServiceRequest> = {}): ServiceRequest => ({
+  name,
+  image: { reference: busyboxImage, pull: ['never'] },
+  env: {},
+  command: ['/bin/sh', '-c', script],
+  limits: {},
+  workspace: false,
+  ...over,
+});
+const greeter = 'while :; do nc -l -p 7000 -e echo "hello of $WHO"; done';
+
+it('starts services before the first step, reachable by their names', async () => {
+  const ready = { tcpPort: 7000, timeoutMs: 20_000 };
+  await using box = await worker.box({
+    services: [
+      service('one', greeter, { env: { WHO: 'one' }, ready }),
+      service('two', greeter, { env: { WHO: 'two' }, ready }),
+    ],
+  });
+  expect((await box.sh('nc one 7000 </dev/null; nc two 7000 </dev/null')).text).toBe('hello of one\nhello of two\n');
+  expect((await box.sh('ls -A')).text).toBe('');
+  expect(worker.notes).toContain('Service one is ready.');
+});
+
+it('gives services to a job without a network too', async () => {
+  const ready = { tcpPort: 7000, timeoutMs: 20_000 };
+  await using box = await worker.box({
+    network: 'none',
+    services: [service('one', greeter, { env: { WHO: 'one' }, ready })],
+  });
+  expect((await box.sh('nc one 7000 </dev/null')).text).toBe('hello of one\n');
+  expect((await box.sh('ip route | grep -c default')).text).toBe('0\n');
+});
+
+it('waits until the command of a service says that it is ready', async () => {
+  const ready = { command: ['/bin/sh', '-c', '[ -e /ready ]'], timeoutMs: 20_000 };
+  await using box = await worker.box({
+    services: [service('slow', 'sleep 1; : > /workspace/was-ready; : > /ready; sleep 600', { ready, workspace: true })],
+  });
+  expect((await box.sh('ls')).text).toBe('was-ready\n');
+});
+
+it('says what a service printed when it ends at once, or does not become ready', async () => {
+  for (const [script, how] of [
+    ['echo its last words; exit 3', 'ended with code 3'],
+    ['echo its last words; sleep 600', 'did not become ready'],
+  ] as const) {
+    worker.notes.length = 0;
+    const ready = { tcpPort: 7000, timeoutMs: 1_000 };
+    const box = worker.box({ services: [service('db', script, { ready })] });
+    await expect(box).rejects.toMatchObject({
+      code: 'RITMO_SERVICE_FAILED',
+      message: `The service db ${how === 'did not become ready' ? 'did not become ready in time' : how}.`,
+    });
+    expect(worker.notes).toContain('db: its last words');
+    expect(worker.residue().filter((thing) => !thing.includes('/memory '))).toEqual([]);
+  }
+});
+
+it('stops waiting for a service when the job is cancelled', async () => {
+  const controller = new AbortController();
+  const ready = { tcpPort: 7000, timeoutMs: 600_000 };
+  const box = worker.box({ services: [service('never', 'sleep 600', { ready })] }, controller.signal);
+  box.catch(() => undefined);
+  while (!worker.notes.includes('Service never started.')) await new Promise((resolve) => setTimeout(resolve, 20));
+  controller.abort(new Error('cancelled'));
+  await expect(box).rejects.toThrow('cancelled');
+});

@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type {
+  CancelCause,
+  Executor,
+  ExecutorHost,
+  Logger,
+  PrepareScope,
+  Sandbox,
+  SandboxRequest,
+  StepExit,
+  StepScope,
+} from '@ritmo/agent-core/executor';
+import { type DockerExecutorOptions, dockerExecutor } from '../../src/index.js';
+import { busyboxImage } from './images.js';
+import { Witness } from './witness.js';
+
+const silent: Logger = {
+  child: () => silent,
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+/** An executor with a state folder of its own. Disposing it asserts that nothing of it is left. */
+export class Worker implements AsyncDisposable {
+  readonly host: ExecutorHost;
+  readonly executor: Executor;
+  readonly notes: string[] = [];
+  #slots = 0;
+
+  private constructor(host: ExecutorHost, executor: Executor) {
+    this.host = host;
+    this.executor = executor;
+  }
+
+  static async open(options: DockerExecutorOptions = {}): Promise<Worker> {
+    const root = await mkdtemp(join(tmpdir(), 'ritmo-docker-test-'));
+    await chmod(root, 0o711);
+    const stateDir = join(root, 'state');
+    await mkdir(stateDir);
+    await chmod(stateDir, 0o711);
+    const clock = {
+      now: () => Date.now(),
+      monotonic: () => performance.now(),
+      sleep: async (ms: number, signal?: AbortSignal) => {
+        try {
+          await sleep(ms, undefined, signal === undefined ? {} : { signal });
+        } catch (error) {
+          throw signal?.aborted === true ? signal.reason : error;
+        }
+      },
+    };
+    const host = { ownerId: `test-${randomUUID()}`, stateDir, log: silent, clock };
+    return new Worker(host, await dockerExecutor(options).open(host));
+  }
+
+  request(over: Partial<SandboxRequest> = {}): SandboxRequest {
+    const sandboxId = randomUUID();
+    return {
+      jobId: `job-${sandboxId}`,
+      epoch: 1,
+      sandboxId,
+      slot: this.#slots++,
+      services: [],
+      network: this.executor.capabilities.defaultNetwork,
+      limits: {},
+      profile: 'standard',
+      deadlineMs: 600_000,
+      onLost: 'fail',
+      image: { reference: busyboxImage, pull: ['never'] },
+      ...over,
+    };
+  }
+
+  scope(signal: AbortSignal = new AbortController().signal): PrepareScope {
+    return { signal, progress: (note) => void this.notes.push(note), record: () => Promise.resolve() };
+  }
+
+  async box(over: Partial<SandboxRequest> = {}, signal?: AbortSignal): Promise<Box> {
+    const request = this.request(over);
+    const volume = await this.executor.allocate(request, this.scope(signal));
+    return new Box(await this.executor.prepare(request, volume, this.scope(signal)));
+  }
+
+  residue(): string[] {
+    return new Witness().residue(this.host.ownerId, this.host.stateDir);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.executor[Symbol.asyncDispose]();
+    const left = this.residue();
+    await rm(join(this.host.stateDir, '..'), { recursive: true, force: true });
+    if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`);
+  }
+}
+
+/** A sandbox with the words that tests are written in. */
+export class Box implements AsyncDisposable {
+  readonly sandbox: Sandbox;
+  #steps = 0;
+
+  constructor(sandbox: Sandbox) {
+    this.sandbox = sandbox;
+  }
+
+  start(script: string, env: Record<string, string> = {}, graceMs = 2_000) {
+    const controller = new AbortController();
+    const seen = { text: '' };
+    const waiting = new Set<() => void>();
+    const output: StepScope['output'] = {
+      write: (_, bytes) => {
+        seen.text += Buffer.from(bytes).toString();
+        for (const look of waiting) look();
+      },
+    };
+    const exit = this.sandbox.run(
+      { id: `step-${++this.#steps}`, argv: ['/bin/sh', '-c', script], env },
+      { signal: controller.signal, stop: { signal: 'SIGTERM', graceMs }, output },
+    );
+    exit.catch(() => undefined);
+    return {
+      exit,
+      seen,
+      abort: (cause: CancelCause) => controller.abort(cause),
+      /** Resolves when the text has been printed; rejects when the step ends without. */
+      printed: (text: string) =>
+        new Promise<void>((resolve, reject) => {
+          const look = () => seen.text.includes(text) && resolve();
+          waiting.add(look);
+          look();
+          exit.then(
+            (end) => reject(new Error(`ended with ${JSON.stringify(end)} after printing ${seen.text}`)),
+            reject,
+          );
+        }),
+    };
+  }
+
+  async sh(script: string, env: Record<string, string> = {}): Promise<{ exit: StepExit; text: string }> {
+    const step = this.start(script, env);
+    const exit = await step.exit;
+    return { exit, text: step.seen.text };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.sandbox[Symbol.asyncDispose]());
+  }
+}
