@@ -50,10 +50,10 @@ describe('ritmo-agent', () => {
 
   test('says which addresses it has tried when no Docker daemon answers, and what mends that', async () => {
     const path = join(folder, 'job.yaml');
-    await writeFile(path, 'image: busybox\nsteps:\n  - run: "true"\n');
+    await writeFile(path, 'name: it\nimage: busybox\nsteps:\n  - run: "true"\n');
     const socket = join(folder, 'no-docker.sock');
     const { exitCode, stdout, stderr } = await cli(['exec', path, '--state-dir', folder], {
-      env: { DOCKER_HOST: `unix://${socket}` },
+      DOCKER_HOST: `unix://${socket}`,
     });
     expect({ exitCode, stdout }).toEqual({ exitCode: 69, stdout: '' });
     expect(stderr).toContain(`No Docker daemon answers: unix://${socket} (ENOENT). (RITMO_EXECUTOR_UNAVAILABLE)`);

@@ -38,9 +38,9 @@ describe('an isolation', () => {
   });
 
   test('that is not installed is told with what to do', async () => {
-    await expect(loadIsolation('docker', notFound)).rejects.toMatchObject({
+    await expect(loadIsolation('vm', notFound)).rejects.toMatchObject({
       code: 'RITMO_PLUGIN_INVALID',
-      message: 'The isolation docker needs the package @ritmo/executor-docker, which is not installed.',
+      message: 'The isolation vm needs the package @ritmo/executor-vm, which is not installed.',
       hint: expect.stringContaining('`--isolation process`'),
     });
     await expect(loadIsolation('ritmo-executor-ssh', notFound)).rejects.toMatchObject({
