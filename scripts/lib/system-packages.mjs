@@ -5,7 +5,7 @@ import { capture } from './run.mjs';
 import { say } from './say.mjs';
 
 /** Programs that builds and tests call, and the Debian package of each. */
-const programs = [
+export const programs = [
   { binary: 'git', package: 'git', why: 'checks out sources' },
   { binary: 'bwrap', package: 'bubblewrap', why: 'confines builds of the process executor' },
   { binary: 'setpriv', package: 'util-linux', why: 'keeps bare builds from gaining rights' },

@@ -48,12 +48,24 @@ describe('ritmo-agent', () => {
     });
   });
 
-  test('without --isolation says that docker is not there, and what to use instead', async () => {
-    const { exitCode, stderr } = await cli(nobody);
+  test('says which addresses it has tried when no Docker daemon answers, and what mends that', async () => {
+    const path = join(folder, 'job.yaml');
+    await writeFile(path, 'name: it\nimage: busybox\nsteps:\n  - run: "true"\n');
+    const socket = join(folder, 'no-docker.sock');
+    const { exitCode, stdout, stderr } = await cli(['exec', path, '--state-dir', folder], {
+      DOCKER_HOST: `unix://${socket}`,
+    });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 69, stdout: '' });
+    expect(stderr).toContain(`No Docker daemon answers: unix://${socket} (ENOENT). (RITMO_EXECUTOR_UNAVAILABLE)`);
+    expect(stderr).toMatch(/hint: .*apt-get install docker\.io/);
+  });
+
+  test('says that an isolation is not installed, and what to use instead', async () => {
+    const { exitCode, stderr } = await cli(['--isolation', 'vm', ...nobody]);
     expect(exitCode).toBe(69);
     expect(stderr).toBe(
-      'error: The isolation docker needs the package @ritmo/executor-docker, which is not installed. (RITMO_PLUGIN_INVALID)\n' +
-        'hint: Install it beside ritmo-agent (npm install @ritmo/executor-docker), or use `--isolation process`.\n',
+      'error: The isolation vm needs the package @ritmo/executor-vm, which is not installed. (RITMO_PLUGIN_INVALID)\n' +
+        'hint: Install it beside ritmo-agent (npm install @ritmo/executor-vm), or use `--isolation process`.\n',
     );
   });
 

@@ -63,4 +63,3 @@ export const optionsSchema = z.strictObject({
 
 export type DockerExecutorOptions = z.input<typeof optionsSchema>;
 export type ResolvedOptions = z.output<typeof optionsSchema>;
-export type Bind = ResolvedOptions['binds'][number];

@@ -139,9 +139,10 @@ export class DockerClient {
     await this.#call(this.#docker.getContainer(id).start());
   }
 
-  /** The exit code of a container that runs or will be started. */
-  async waitForExit(id: string, signal: AbortSignal): Promise<number> {
-    const options = { condition: 'next-exit', abortSignal: signal } as const;
+  /** The exit code of a container: of one that was started, at once where it has ended; else of the next start. */
+  async waitForExit(id: string, when: 'started' | 'next', signal: AbortSignal): Promise<number> {
+    const condition = when === 'started' ? 'not-running' : 'next-exit';
+    const options = { condition, abortSignal: signal } as const;
     const end = await this.#call(this.#docker.getContainer(id).wait(options) as Promise<unknown>);
     return (end as { StatusCode: number }).StatusCode;
   }
@@ -188,7 +189,7 @@ export class DockerClient {
   /** What a container has printed, as far as the daemon kept it; at most `tail` lines. */
   async containerLog(id: string, tail: number): Promise<string> {
     const log = await this.#call(this.#docker.getContainer(id).logs({ stdout: true, stderr: true, tail }));
-    return demultiplex(log as unknown as Buffer);
+    return demultiplex(log);
   }
 
   /** A tar archive of a path in a container, or undefined where there is none. */

@@ -43,7 +43,7 @@ function readConfig(path: string): DockerConfig | undefined {
   if (text === undefined) return undefined;
   try {
     const parsed: unknown = JSON.parse(text);
-    return typeof parsed === 'object' && parsed !== null ? (parsed as DockerConfig) : undefined;
+    return typeof parsed === 'object' && parsed !== null ? parsed : undefined;
   } catch {
     throw new RitmoError('RITMO_IMAGE_AUTH', `${path} of the worker is not JSON.`, {
       hint: 'Log in again with `docker login`, as the user of the agent.',

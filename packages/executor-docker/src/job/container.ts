@@ -128,7 +128,7 @@ export class SupervisedContainer implements AsyncDisposable {
   async #ended(): Promise<never> {
     const { docker } = this.#settings;
     try {
-      await docker.waitForExit(this.id, this.#over.signal);
+      await docker.waitForExit(this.id, 'started', this.#over.signal);
     } catch (error) {
       if (this.#over.signal.aborted) throw this.#over.signal.reason;
       throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The Docker daemon was lost while the job ran.', {
@@ -210,7 +210,7 @@ async function greeted(
     signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: over.signal });
     if (signal.aborted) reject(signal.reason as Error);
   });
-  const exit = docker.waitForExit(id, over.signal).then((code) => {
+  const exit = docker.waitForExit(id, 'started', over.signal).then((code) => {
     throw new RitmoError('RITMO_IMAGE_UNUSABLE', `/bin/sh of the image ended at once, with code ${code}.`, {
       hint: 'It must be a POSIX shell that runs as the user of the image.',
     });

@@ -59,7 +59,7 @@ export async function takeBack(
     signal,
   );
   try {
-    const exit = docker.waitForExit(id, signal);
+    const exit = docker.waitForExit(id, 'next', signal);
     exit.catch(() => undefined);
     await docker.startContainer(id);
     const code = await exit;

@@ -1,6 +1,6 @@
-import { type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import { type Owner, UserPool } from '@ritmo/host-linux';
+import type { Owner, UserPool } from '@ritmo/host-linux';
 import type { DockerClient, ImageInfo } from '../docker/client.js';
 import { firstFile } from '../docker/tar.js';
 import { imageUser } from '../image/user.js';

@@ -87,10 +87,11 @@ async function orSoon(answered: Promise<Answer>, clock: Clock, signal: AbortSign
 }
 
 /** Rejects when nothing of the step runs any more and yet the supervisor says nothing. */
-async function watch({ processes, clock, sampleLimits }: CommandHost, signal: AbortSignal): Promise<never> {
+async function watch(host: CommandHost, signal: AbortSignal): Promise<never> {
+  const { processes, clock } = host;
   for (let quietSince: number | undefined; ; ) {
     await clock.sleep(lookMs, signal).catch(() => new Promise<never>(() => undefined));
-    sampleLimits();
+    host.sampleLimits();
     if (processes.ofStep().length > 0) quietSince = undefined;
     else quietSince ??= clock.monotonic();
     if (quietSince !== undefined && clock.monotonic() - quietSince > answerMs) throw silent();
