@@ -1,7 +1,8 @@
 import { readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { S3Server } from '../../packages/artifacts-s3/test/support/s3-server.js';
+import { s3ServerBucket } from '@ritmo/artifacts-s3';
+import { refuse, S3Server } from '../../packages/artifacts-s3/test/support/s3-server.js';
 import { runAgent } from '../support/agent.js';
 import { readyWorker, startServer, stateFolder } from '../support/cluster.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -135,5 +136,63 @@ describe('a worker with a bucket', () => {
     await readyWorker(server, { stateDir, flags, env: keys });
     expect(await server.ended(id)).toMatchObject({ state: 'errored', failure: { code: 'RITMO_AGENT_CRASHED' } });
     expect(await s3.unfinished()).toEqual([]);
+  });
+});
+
+describe('a server with a bucket', () => {
+  const hasPart = ({ query }: { readonly query: URLSearchParams }) => query.has('partNumber');
+
+  it('signs URLs for its workers, which hold no credentials, and gives the files to people', async () => {
+    const s3 = await startS3();
+    const artifactBucket = s3ServerBucket({ ...s3.options, prefix: 'ci' });
+    const server = await startServer({ artifactBucket });
+    const worker = await readyWorker(server);
+    s3.faults.push(refuse(503, 'SlowDown', 1, ({ query }) => query.get('partNumber') === '2'));
+    const id = await server.submit({
+      name: 'build',
+      steps: [{ run: 'yes | head -c 73400320 > big; echo small > small; : > empty; ln -s small link' }],
+      artifacts: [{ name: 'out', paths: ['big', 'small', 'empty', 'link'], required: true }],
+    });
+    expect(await server.ended(id)).toMatchObject({ state: 'succeeded' });
+    expect(await s3.unfinished()).toEqual([]);
+    const puts = s3.seen.filter(({ method }) => method === 'PUT');
+    expect(puts.filter(hasPart).map(({ query }) => query.get('partNumber'))).toEqual(['1', '2', '2']);
+    expect(
+      puts.every(
+        ({ query, path, headers }) =>
+          query.has('X-Amz-Signature') && path.startsWith(`/builds/ci/${id}/1/`) && !('authorization' in headers),
+      ),
+    ).toBe(true);
+    expect(worker.stderr.text).not.toContain('X-Amz-Signature');
+
+    const dir = await temporaryFolder();
+    const access = ['--api-server', server.url, '--token-file', server.userTokenFile];
+    const get = await runAgent(['artifacts', id, 'get', '--artifacts-dir', dir, ...access]);
+    expect(get.exitCode, get.stderr).toBe(0);
+    const big = await readFile(join(dir, id, 'out', 'big'));
+    expect(big.equals(Buffer.alloc(73_400_320, 'y\n'))).toBe(true);
+    expect(await readFile(join(dir, id, 'out', 'small'), 'utf8')).toBe('small\n');
+    expect((await stat(join(dir, id, 'out', 'empty'))).size).toBe(0);
+    expect(await readlink(join(dir, id, 'out', 'link'))).toBe('small');
+  });
+
+  it('says so where its bucket cannot be used, and lists nothing that is not there', async () => {
+    const s3 = await startS3();
+    const artifactBucket = s3ServerBucket({ ...s3.options, attempts: 1 });
+    const server = await startServer({ artifactBucket });
+    await readyWorker(server);
+    s3.faults.push(refuse(403, 'AccessDenied', 99, ({ method }) => method === 'POST'));
+    s3.faults.push(refuse(413, 'EntityTooLarge', 99, ({ method }) => method === 'PUT'));
+    const id = await server.submit({
+      name: 'build',
+      timeout: 60_000,
+      steps: [{ run: 'echo small > small' }],
+      artifacts: [{ name: 'out', paths: ['small'] }],
+    });
+    await s3.until(({ method }) => method === 'PUT');
+    expect(await server.artifacts(id)).toEqual([]);
+    s3.faults.splice(0);
+    expect(await server.ended(id)).toMatchObject({ state: 'succeeded' });
+    expect(await server.artifacts(id)).toMatchObject([{ path: 'small' }]);
   });
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ArtifactBucket } from './artifacts/bucket.js';
 import { type Clock, systemClock } from './clock.js';
 import { ApiError } from './errors.js';
 
@@ -64,16 +65,22 @@ export interface ApiServerOptions {
   readonly sweepMs?: number;
   /** Largest artifact file; 64 GiB. */
   readonly maxArtifactBytes?: number;
+  /** Workers send artifacts there by presigned URLs, instead of through this server. */
+  readonly artifactBucket?: ArtifactBucket;
 }
 
-export type Settings = z.output<typeof schema> & { readonly log: ServerLog; readonly clock: Clock };
+export type Settings = z.output<typeof schema> & {
+  readonly log: ServerLog;
+  readonly clock: Clock;
+  readonly artifactBucket: ArtifactBucket | undefined;
+};
 
 const silent: ServerLog = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** Options with their defaults; throws RITMO_USAGE that names everything wrong. */
 export function settingsOf(options: ApiServerOptions): Settings {
-  const { log = silent, clock = systemClock, ...plain } = options;
+  const { log = silent, clock = systemClock, artifactBucket, ...plain } = options;
   const parsed = schema.safeParse(plain);
   if (!parsed.success) throw new ApiError('RITMO_USAGE', `Options of the API server: ${z.prettifyError(parsed.error)}`);
-  return { ...parsed.data, log, clock };
+  return { ...parsed.data, log, clock, artifactBucket };
 }

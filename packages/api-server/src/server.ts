@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { Artifacts, parseUploadName } from './artifacts/artifacts.js';
 import { BlobStore } from './artifacts/blob-store.js';
+import { BucketFiles } from './artifacts/bucket-files.js';
 import { type DataFolder, openDataFolder, readSecretKey, readTokens } from './data-folder.js';
 import { createApp } from './http/app.js';
 import { Authenticator } from './http/auth.js';
@@ -81,6 +82,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       closing.abort();
       await closeHttp(http);
       await services.logs.close();
+      await settings.artifactBucket?.[Symbol.asyncDispose]();
       free();
       settings.log.info('api server closed', { port });
     };
@@ -167,7 +169,8 @@ async function createServices(
     lifecycle,
     claims,
   });
-  const artifacts = new Artifacts({ settings, db, artifacts: artifactRows, blobs, lifecycle });
+  const bucket = settings.artifactBucket && new BucketFiles(settings.artifactBucket, artifactRows);
+  const artifacts = new Artifacts({ settings, db, artifacts: artifactRows, blobs, lifecycle, bucket });
   const logReader = new LogReader({ logs, jobs, leases, watch });
   registry.load();
   lifecycle.load();

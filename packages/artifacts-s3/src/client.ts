@@ -3,15 +3,16 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
-  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { fromIni } from '@aws-sdk/credential-provider-ini';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { isMissing, s3Error } from './errors.js';
 import type { S3Settings } from './options.js';
 
@@ -175,11 +176,32 @@ export class Bucket implements AsyncDisposable {
     }
   }
 
-  /** Multipart uploads below `prefix` that are not finished. */
-  async unfinished(prefix: string, signal: AbortSignal): Promise<readonly string[]> {
-    const command = new ListMultipartUploadsCommand({ Bucket: this.name, Prefix: prefix });
-    const page = await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
-    return (page.Uploads ?? []).flatMap(({ Key }) => (Key === undefined ? [] : [Key]));
+  /** Harmless where it is not there. */
+  async delete(key: string, signal: AbortSignal): Promise<void> {
+    const command = new DeleteObjectCommand(this.#target(key));
+    await this.#unlessMissing(() => this.#client.send(command, { abortSignal: signal }), signal);
+  }
+
+  /** A URL that takes one PUT of the whole, with this content type, from anybody who has it. */
+  presignPut(key: string, contentType: string, seconds: number): Promise<string> {
+    const command = new PutObjectCommand({ ...this.#target(key), ...this.#stored({ contentType }) });
+    // A header that is not signed could be another one: a page for browsers, say.
+    const signableHeaders = new Set(['host', 'content-type']);
+    return this.#presigned(() => getSignedUrl(this.#client, command, { expiresIn: seconds, signableHeaders }));
+  }
+
+  /** As above, for one part of an upload. */
+  presignPart(key: string, uploadId: string, number: number, seconds: number): Promise<string> {
+    const command = new UploadPartCommand({ ...this.#target(key), UploadId: uploadId, PartNumber: number });
+    return this.#presigned(() => getSignedUrl(this.#client, command, { expiresIn: seconds }));
+  }
+
+  async #presigned(work: () => Promise<string>): Promise<string> {
+    try {
+      return await work();
+    } catch (error) {
+      throw s3Error(error, this.name);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -31,6 +31,8 @@ export async function sendInParts(parts: MultipartParts): Promise<string> {
   const both = AbortSignal.any([signal, stop.signal]);
   const hash = createHash('sha256');
   const sending = new Set<Promise<void>>();
+  // Buffers whose part has arrived: new ones would wait for the garbage collector by the dozen.
+  const spare: Uint8Array[] = [];
   let failure: { readonly error: unknown } | undefined;
   const fail = (error: unknown) => {
     failure ??= { error };
@@ -43,10 +45,10 @@ export async function sendInParts(parts: MultipartParts): Promise<string> {
     const slot = await slots.take(end - start);
     try {
       both.throwIfAborted();
-      const bytes = await readBytes(source, start, end, both);
+      const bytes = await readBytes(source, start, end, both, spare.pop());
       hash.update(bytes);
       const sent = sendPart(parts, upload, number, bytes, both)
-        .catch(fail)
+        .then(() => void spare.push(bytes), fail)
         .finally(() => {
           sending.delete(sent);
           slot[Symbol.dispose]();

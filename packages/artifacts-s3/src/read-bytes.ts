@@ -1,14 +1,15 @@
 import type { ArtifactSource } from '@ritmo/agent-core';
 import { RitmoError } from '@ritmo/agent-core/executor';
 
-/** A part of a file, whole. Throws RITMO_ARTIFACT_UPLOAD, not retryable, when it is not as long as it was. */
+/** A part of a file, whole, in `spare` where that has its length. Throws RITMO_ARTIFACT_UPLOAD, not retryable, when it is not as long as it was. */
 export async function readBytes(
   source: ArtifactSource,
   start: number,
   end: number,
   signal: AbortSignal,
+  spare?: Uint8Array,
 ): Promise<Uint8Array> {
-  const whole = Buffer.allocUnsafeSlow(end - start);
+  const whole = spare?.length === end - start ? spare : Buffer.allocUnsafeSlow(end - start);
   let length = 0;
   for await (const bytes of source.read(start, end)) {
     signal.throwIfAborted();

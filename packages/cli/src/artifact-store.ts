@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { apiArtifactStore, type ArtifactStore, folderArtifactStore, type Transport } from '@ritmo/agent-core';
 import { RitmoError } from '@ritmo/agent-core/executor';
+import type { ArtifactBucket } from '@ritmo/api-server';
 import type * as s3 from '@ritmo/artifacts-s3';
 import { importPackage } from './import-package.js';
 
@@ -25,6 +26,12 @@ export async function openArtifactStore(
   }
   refuseOtherScheme('artifact', place, 'api');
   return folderArtifactStore(resolve(place));
+}
+
+/** The bucket that an API server signs URLs for. Throws as above. */
+export async function openBucket(address: string, find: Find = importPackage): Promise<ArtifactBucket> {
+  const { s3ServerBucket, parseS3Address } = await loadS3(find);
+  return s3ServerBucket(parseS3Address(address));
 }
 
 /** The package that brings the AWS SDK: it is installed by those who need it. */

@@ -7,6 +7,7 @@ import type { ArtifactRow, ArtifactStore } from '../store/artifacts.js';
 import type { Database } from '../store/database.js';
 import { type JobRow, specOf } from '../store/jobs.js';
 import type { BlobStore } from './blob-store.js';
+import type { BucketFiles } from './bucket-files.js';
 
 const emptySha256 = createHash('sha256').digest('hex');
 
@@ -16,6 +17,8 @@ export interface ArtifactParts {
   readonly artifacts: ArtifactStore;
   readonly blobs: BlobStore;
   readonly lifecycle: JobLifecycle;
+  /** Where files go instead of the disk. */
+  readonly bucket: BucketFiles | undefined;
 }
 
 /** Files of builds on their way in: announced, sent, complete. */
@@ -29,13 +32,16 @@ export class Artifacts {
   }
 
   /** One plan a file. Announcing the same again is harmless; announcing other facts under an id is refused. */
-  plan(jobId: string, epoch: number, files: readonly ArtifactFile[]): ArtifactPlan[] {
+  async plan(jobId: string, epoch: number, files: readonly ArtifactFile[]): Promise<ArtifactPlan[]> {
     const row = this.#writable(jobId, epoch);
     const { settings, db } = this.#parts;
     const tooLarge = files.find((file) => file.size > settings.maxArtifactBytes);
     if (tooLarge)
       throw new ApiError('RITMO_ARTIFACT_LIMIT', `${tooLarge.path} is larger than ${settings.maxArtifactBytes} bytes.`);
-    return db.transaction(() => files.map((file) => this.#planOne(row, file)));
+    const plans = db.transaction(() => files.map((file) => this.#planOne(row, file)));
+    const answers: ArtifactPlan[] = [];
+    for (const plan of plans) answers.push(plan.inBucket ? await this.#exclusive(plan.inBucket) : plan.answer);
+    return answers;
   }
 
   /** Takes the bytes of an announced file; answers their sha256. */
@@ -44,6 +50,8 @@ export class Artifacts {
     this.#writable(jobId, epoch);
     const row = this.#announced(jobId, epoch, artifactId);
     if (row.state === 'stored') throw new ApiError('RITMO_CONFLICT', 'The file is stored already.');
+    if (row.place === 'bucket')
+      throw new ApiError('RITMO_CONFLICT', 'The file goes to the bucket that its plan names.');
     const name = uploadName(row);
     const sha256 = await blobs.upload(name, body, row.size);
     if (row.announced_sha256 !== null && row.announced_sha256 !== sha256) {
@@ -58,11 +66,21 @@ export class Artifacts {
   }
 
   /** Compares what was sent with what arrived, and lists the file. */
-  async complete(jobId: string, epoch: number, artifactId: string, sha256: string): Promise<void> {
-    const { artifacts, blobs } = this.#parts;
+  async complete(
+    jobId: string,
+    epoch: number,
+    artifactId: string,
+    { sha256, etags = [] }: { readonly sha256: string; readonly etags?: readonly string[] | undefined },
+  ): Promise<void> {
+    const { artifacts, blobs, bucket } = this.#parts;
     const row = this.#announced(jobId, epoch, artifactId);
     if (row.state === 'stored' && row.sha256 === sha256) return;
     this.#writable(jobId, epoch);
+    if (row.place === 'bucket') {
+      await this.#bucketOf(bucket).complete(row, etags);
+      artifacts.setState(row, 'stored', sha256);
+      return;
+    }
     if (row.state === 'planned')
       throw new ApiError('RITMO_CONFLICT', `No bytes of ${row.path} have arrived.`, { hint: 'Send them first.' });
     if (row.sha256 !== sha256)
@@ -75,14 +93,36 @@ export class Artifacts {
 
   /** Removes files past their time, and contents that no file has any more. */
   expire(): Promise<void> {
-    const { artifacts, blobs, settings } = this.#parts;
+    const { artifacts, blobs, settings, bucket } = this.#parts;
     return this.#exclusive(async () => {
-      for (const row of artifacts.expired(settings.clock.wall())) {
+      for (const row of bucket ? artifacts.abandoned() : []) {
+        await bucket?.remove(row);
         artifacts.delete(row);
+      }
+      for (const row of artifacts.expired(settings.clock.wall())) {
+        if (row.place === 'bucket') await bucket?.remove(row);
+        if (row.place === 'bucket' && !bucket) continue;
+        artifacts.delete(row);
+        if (row.place === 'bucket') continue;
         if (row.state === 'uploaded') await blobs.discardUpload(uploadName(row));
         if (row.state === 'stored' && row.sha256 !== null && !artifacts.isUsed(row.sha256))
           await blobs.delete(row.sha256);
       }
+    });
+  }
+
+  /** The bytes of a stored file. Throws RITMO_NOT_FOUND when they are gone. */
+  async read(row: ArtifactRow & { readonly sha256: string }): Promise<AsyncGenerator<Uint8Array, void, void>> {
+    const { blobs, bucket } = this.#parts;
+    if (row.place === 'disk') return blobs.read(row.sha256);
+    return each(await this.#bucketOf(bucket).read(row));
+  }
+
+  /** A file of the bucket, on a server that was started without it. */
+  #bucketOf(bucket: BucketFiles | undefined): BucketFiles {
+    if (bucket) return bucket;
+    throw new ApiError('RITMO_UNAVAILABLE', 'The file is in a bucket, and this API server was started without one.', {
+      hint: 'Start the server with the --artifact-bucket that it had.',
     });
   }
 
@@ -92,28 +132,34 @@ export class Artifacts {
     return result;
   }
 
-  #planOne(job: JobRow, file: ArtifactFile): ArtifactPlan {
-    const { artifacts, settings } = this.#parts;
+  #planOne(job: JobRow, file: ArtifactFile): Planned {
+    const { artifacts, bucket } = this.#parts;
     const { artifactId } = file;
     const known = artifacts.find(job.id, job.epoch, artifactId);
     if (known && (known.path !== file.path || known.name !== file.name || known.size !== file.size))
       throw new ApiError('RITMO_CONFLICT', `The artifact id ${artifactId} was announced for another file.`);
-    if (known?.state === 'stored') return { artifactId, stored: true };
-    if (!known) {
-      const link = file.linkTarget !== undefined;
-      const empty = file.size === 0;
-      // Only what this same job stored before: an answer that depends on other jobs would tell of them.
-      const had = file.sha256 !== undefined && artifacts.jobHas(job.id, file.sha256, file.size);
-      const sha256 = link || empty ? emptySha256 : had ? (file.sha256 ?? null) : null;
-      const expireIn = specOf(job).artifacts.find((one) => one.name === file.name)?.expireIn;
-      const stored = link || empty || had;
-      const expiresAt = expireIn === undefined ? null : settings.clock.wall() + expireIn;
-      artifacts.insert(job.id, job.epoch, file, stored ? 'stored' : 'planned', sha256, expiresAt);
-      if (stored) return { artifactId, stored: true };
-    }
+    const row = known ?? this.#insert(job, file);
+    if (row.state === 'stored') return { answer: { artifactId, stored: true } };
     const url = `/v1/jobs/${job.id}/artifacts/${artifactId}/content`;
     const headers = { 'Content-Type': 'application/octet-stream', [epochHeader]: String(job.epoch) };
-    return { artifactId, upload: { url, headers } };
+    const answer = { artifactId, upload: { url, headers } };
+    if (row.place === 'disk') return { answer };
+    // Read again: of two calls for one file, the second goes on with the upload that the first began.
+    const inBucket = async () => this.#bucketOf(bucket).plan(this.#announced(job.id, job.epoch, artifactId));
+    return { answer, inBucket };
+  }
+
+  #insert(job: JobRow, file: ArtifactFile): ArtifactRow {
+    const { artifacts, settings, bucket } = this.#parts;
+    const empty = file.linkTarget !== undefined || file.size === 0;
+    // Only what this same job stored before: an answer that depends on other jobs would tell of them.
+    const had = !bucket && file.sha256 !== undefined && artifacts.jobHas(job.id, file.sha256, file.size);
+    const sha256 = empty ? emptySha256 : had ? (file.sha256 ?? null) : null;
+    const expireIn = specOf(job).artifacts.find((one) => one.name === file.name)?.expireIn;
+    const expiresAt = expireIn === undefined ? null : settings.clock.wall() + expireIn;
+    const place = bucket && !empty ? 'bucket' : 'disk';
+    artifacts.insert(job.id, job.epoch, file, empty || had ? 'stored' : 'planned', sha256, expiresAt, place);
+    return this.#announced(job.id, job.epoch, file.artifactId);
   }
 
   #announced(jobId: string, epoch: number, artifactId: string): ArtifactRow {
@@ -129,6 +175,16 @@ export class Artifacts {
       throw new ApiError('RITMO_CONFLICT', `The job has ended: ${row.state}.`);
     return row;
   }
+}
+
+interface Planned {
+  readonly answer: ArtifactPlan;
+  /** Asked for once the rows are in the database. */
+  readonly inBucket?: () => Promise<ArtifactPlan>;
+}
+
+async function* each(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  yield* bytes;
 }
 
 /** Name of an upload on disk. */

@@ -19,6 +19,10 @@ export interface ArtifactRow extends Record<string, unknown> {
   readonly sha256: string | null;
   readonly state: ArtifactState;
   readonly expires_at: number | null;
+  /** Where its bytes are, or will be. */
+  readonly place: 'disk' | 'bucket';
+  /** Of an upload to the bucket in parts. */
+  readonly upload_id: string | null;
 }
 
 /** Rows of announced and stored files. */
@@ -36,10 +40,11 @@ export class ArtifactStore {
     state: ArtifactState,
     sha256: string | null,
     expiresAt: number | null,
+    place: ArtifactRow['place'] = 'disk',
   ): void {
     this.#db.run(
-      `INSERT INTO artifacts (job_id, epoch, artifact_id, name, path, size, mode, content_type, link_target, announced_sha256, sha256, state, expires_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO artifacts (job_id, epoch, artifact_id, name, path, size, mode, content_type, link_target, announced_sha256, sha256, state, expires_at, place)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       jobId,
       epoch,
       file.artifactId,
@@ -53,6 +58,7 @@ export class ArtifactStore {
       sha256,
       state,
       expiresAt,
+      place,
     );
   }
 
@@ -77,7 +83,7 @@ export class ArtifactStore {
   /** Whether a file of this content is stored for the same job. */
   jobHas(jobId: string, sha256: string, size: number): boolean {
     const row = this.#db.get(
-      "SELECT 1 FROM artifacts WHERE job_id = ? AND sha256 = ? AND size = ? AND state = 'stored'",
+      "SELECT 1 FROM artifacts WHERE job_id = ? AND sha256 = ? AND size = ? AND state = 'stored' AND place = 'disk'",
       jobId,
       sha256,
       size,
@@ -111,12 +117,28 @@ export class ArtifactStore {
     return this.#db.all<ArtifactRow>('SELECT * FROM artifacts WHERE expires_at IS NOT NULL AND expires_at <= ?', now);
   }
 
+  setUploadId(row: ArtifactRow, uploadId: string): void {
+    this.#db.run('UPDATE artifacts SET upload_id = ? WHERE seq = ?', uploadId, row.seq);
+  }
+
+  /** Uploads in parts whose attempt is over: nobody will complete them. */
+  abandoned(): ArtifactRow[] {
+    return this.#db.all<ArtifactRow>(
+      `SELECT artifacts.* FROM artifacts JOIN jobs ON jobs.id = artifacts.job_id
+       WHERE artifacts.upload_id IS NOT NULL AND artifacts.state = 'planned'
+       AND (jobs.epoch <> artifacts.epoch OR (jobs.ended_at IS NOT NULL AND jobs.lost_at IS NULL))`,
+    );
+  }
+
   delete(row: ArtifactRow): void {
     this.#db.run('DELETE FROM artifacts WHERE seq = ?', row.seq);
   }
 
   /** Whether any stored file has this content. */
   isUsed(sha256: string): boolean {
-    return this.#db.get("SELECT 1 FROM artifacts WHERE sha256 = ? AND state = 'stored'", sha256) !== undefined;
+    return (
+      this.#db.get("SELECT 1 FROM artifacts WHERE sha256 = ? AND state = 'stored' AND place = 'disk'", sha256) !==
+      undefined
+    );
   }
 }

@@ -104,4 +104,9 @@ export const migrations: readonly string[] = [
   CREATE INDEX artifacts_by_content ON artifacts (sha256) WHERE sha256 IS NOT NULL;
   CREATE INDEX artifacts_by_expiry ON artifacts (expires_at) WHERE expires_at IS NOT NULL;
   `,
+  `
+  ALTER TABLE artifacts ADD COLUMN place TEXT NOT NULL DEFAULT 'disk';
+  ALTER TABLE artifacts ADD COLUMN upload_id TEXT;
+  CREATE INDEX artifacts_unfinished ON artifacts (upload_id) WHERE upload_id IS NOT NULL AND state = 'planned';
+  `,
 ];

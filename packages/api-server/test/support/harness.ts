@@ -78,6 +78,13 @@ export class Harness implements AsyncDisposable {
     await this.boot();
   }
 
+  /** As above, without the bucket that it had. */
+  async restartWithoutBucket(): Promise<void> {
+    await this.server.close();
+    const { artifactBucket: _, ...options } = this.#options;
+    this.server = await startApiServer({ ...options, dataDir: this.dataDir });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server.close();
     await rm(this.dataDir, { recursive: true });

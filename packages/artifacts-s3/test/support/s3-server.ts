@@ -63,6 +63,19 @@ export class S3Server implements AsyncDisposable {
       .length;
   }
 
+  /** Resolves once such a request has come. */
+  until(matches: (seen: SeenRequest) => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!this.seen.some(matches)) return;
+        this.#server.off('request', look);
+        resolve();
+      };
+      this.#server.on('request', look);
+      look();
+    });
+  }
+
   /** Ids of the multipart uploads that are not finished. */
   async unfinished(): Promise<string[]> {
     const folder = join(this.directory, 'builds', '._S3rver_uploads');

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { startApiServer } from '@ritmo/api-server';
 import { agentLog } from '../agent-log.js';
+import { openBucket } from '../artifact-store.js';
 import { exitCodes } from '../exit-codes.js';
 import type { apiServerKeys } from '../options/groups.js';
 import { defaultDataDir } from '../paths.js';
@@ -20,6 +21,7 @@ export async function apiServer({ settings, io }: Context<(typeof apiServerKeys)
     host: settings.listenHost,
     port: settings.listenPort,
     hostNames: settings.hostName,
+    ...(settings.artifactBucket === undefined ? {} : { artifactBucket: await openBucket(settings.artifactBucket) }),
     log: {
       info: (message, fields = {}) => log.info(fields, message),
       warn: (message, fields = {}) => log.warn(fields, message),

@@ -60,4 +60,12 @@ export const jobKeys = [...connectionKeys, 'json'] as const;
 export const artifactsKeys = [...connectionKeys, 'artifactsDir', 'json'] as const;
 export const logsKeys = [...connectionKeys, 'follow', 'logAttempt', 'json'] as const;
 export const doctorKeys = [...connectionKeys, ...executorKeys, 'json'] as const;
-export const apiServerKeys = ['config', 'dataDir', 'listenHost', 'listenPort', 'hostName', 'logLevel'] as const;
+export const apiServerKeys = [
+  'config',
+  'dataDir',
+  'artifactBucket',
+  'listenHost',
+  'listenPort',
+  'hostName',
+  'logLevel',
+] as const;

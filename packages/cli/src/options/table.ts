@@ -76,6 +76,10 @@ export const options = {
     about: 'where the worker answers /healthz, /readyz, /status and /metrics; a port alone is of this machine',
     defaultText: 'nowhere',
   }),
+  artifactBucket: text({
+    value: 's3://BUCKET',
+    about: 'bucket that workers send artifacts to by presigned URLs, instead of to the API server',
+  }),
   allowHostNetwork: toggle({ about: 'let jobs ask for `network: host`' }),
   allowLocalSources: toggle({ about: 'let jobs check out paths and file:// URLs of this host' }),
   bind: list({

@@ -35,9 +35,10 @@ export async function uploadFile(upload: Upload, planned: PlannedFile, signal: A
   const { transport, lease, clock, random } = upload;
   const { source, file } = planned;
   let { plan } = planned;
+  const done = new PartsDone();
   for (let tries = 1; ; tries++) {
     try {
-      const { sha256, etags } = await send(upload, source, plan, signal);
+      const { sha256, etags } = await send(upload, source, plan, done, signal);
       if (plan?.stored !== true) {
         await transport.complete(lease, file.artifactId, { sha256, ...(etags.length === 0 ? {} : { etags }) }, signal);
       }
@@ -56,6 +57,7 @@ async function send(
   upload: Upload,
   source: ArtifactSource,
   plan: ArtifactPlan | undefined,
+  done: PartsDone,
   signal: AbortSignal,
 ): Promise<Sent> {
   const hash = createHash('sha256');
@@ -67,7 +69,7 @@ async function send(
     const etag = await put(upload, source, plan.upload, { start: 0, end: source.size, hash }, signal);
     return { sha256: hash.digest('hex'), etags: etag === undefined ? [] : [etag] };
   }
-  if (plan?.parts !== undefined) return sendParts(upload, source, plan.parts, hash, signal);
+  if (plan?.parts !== undefined) return sendParts(upload, source, plan.parts, done, signal);
   throw new RitmoError(
     'RITMO_ARTIFACT_UPLOAD',
     'The API server names no way to store the file that this agent knows.',
@@ -82,7 +84,7 @@ async function sendParts(
   upload: Upload,
   source: ArtifactSource,
   { partSize, targets }: NonNullable<ArtifactPlan['parts']>,
-  hash: Hash,
+  done: PartsDone,
   signal: AbortSignal,
 ): Promise<Sent> {
   if (targets.length !== Math.max(1, Math.ceil(source.size / partSize))) {
@@ -90,13 +92,35 @@ async function sendParts(
       retryable: false,
     });
   }
-  const etags: string[] = [];
+  done.startWith(partSize);
   for (const [index, target] of targets.entries()) {
+    if (index < done.etags.length) continue;
+    // A part that is sent again counts once in the hash of the whole.
+    const hash = done.hash.copy();
     const range = { start: index * partSize, end: Math.min(source.size, (index + 1) * partSize), hash };
-    const etag = await put(upload, source, target, range, signal);
-    if (etag !== undefined) etags.push(etag);
+    done.add((await put(upload, source, target, range, signal)) ?? '', hash);
   }
-  return { sha256: hash.digest('hex'), etags };
+  return { sha256: done.hash.copy().digest('hex'), etags: done.etags.filter((etag) => etag !== '') };
+}
+
+/** Parts that arrived, kept over tries: what failed is one part, and only that one is sent again. */
+class PartsDone {
+  etags: string[] = [];
+  hash: Hash = createHash('sha256');
+  #partSize = 0;
+
+  /** Parts of another size are other parts. */
+  startWith(partSize: number): void {
+    if (this.#partSize === partSize) return;
+    this.#partSize = partSize;
+    this.etags = [];
+    this.hash = createHash('sha256');
+  }
+
+  add(etag: string, hash: Hash): void {
+    this.etags.push(etag);
+    this.hash = hash;
+  }
 }
 
 async function put(

@@ -79,10 +79,10 @@ function bindLogCalls(app: OpenAPIHono<Env>, authenticator: Authenticator, servi
 function bindArtifactCalls(app: OpenAPIHono<Env>, authenticator: Authenticator, services: Services): void {
   const { artifacts } = services;
 
-  bind(app, authenticator, routes.planArtifacts, ({ identity, params, headers, body }) => {
+  bind(app, authenticator, routes.planArtifacts, async ({ identity, params, headers, body }) => {
     const epoch = headers[epochHeader];
     checkJobCall(services, identity, params.id, epoch);
-    return Response.json({ files: artifacts.plan(params.id, epoch, body) });
+    return Response.json({ files: await artifacts.plan(params.id, epoch, body) });
   });
 
   bind(app, authenticator, routes.uploadArtifact, async ({ context, identity, params, headers }) => {
@@ -99,7 +99,7 @@ function bindArtifactCalls(app: OpenAPIHono<Env>, authenticator: Authenticator, 
 
   bind(app, authenticator, routes.completeArtifact, async ({ identity, params, body }) => {
     checkJobCall(services, identity, params.id, body.epoch);
-    await artifacts.complete(params.id, body.epoch, params.artifactId, body.sha256);
+    await artifacts.complete(params.id, body.epoch, params.artifactId, body);
     return Response.json({});
   });
 }
