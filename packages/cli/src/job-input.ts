@@ -34,8 +34,8 @@ export interface SecretSettings {
 }
 
 /**
- * Values of the secrets of a job.
- * @throws RITMO_SECRET_MISSING for those that the job wants and that were not given, RITMO_USAGE for those it does not want
+ * Values of the secrets of a job that were given.
+ * @throws RITMO_USAGE for those that the job does not want
  */
 export async function readSecrets(
   job: Job,
@@ -57,12 +57,21 @@ export async function readSecrets(
     throw new RitmoError('RITMO_USAGE', `The job does not name the secrets ${unwanted.join(', ')}.`, {
       hint: 'List them under `secrets:` in the job file, or leave them out.',
     });
-  const missing = [...wanted].filter((name) => values[name] === undefined);
+  return values;
+}
+
+/** Names of secrets that the job wants and that have no value. */
+export function missingSecrets(job: Job, values: Readonly<Record<string, string>>): readonly string[] {
+  return [...secretNamesOf(job)].filter((name) => values[name] === undefined);
+}
+
+/** @throws RITMO_SECRET_MISSING for those that the job wants and that were not given */
+export function requireSecrets(job: Job, values: Readonly<Record<string, string>>): void {
+  const missing = missingSecrets(job, values);
   if (missing.length > 0)
     throw new RitmoError('RITMO_SECRET_MISSING', `The job needs secrets that were not given: ${missing.join(', ')}.`, {
       hint: `Give each with --secret NAME (from the environment) or --secret-file NAME=PATH.`,
     });
-  return values;
 }
 
 function checked(name: string): string {

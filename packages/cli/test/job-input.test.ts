@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Job, job as jobSchema } from '@ritmo/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readJob, readSecrets, withLocalSource } from '../src/job-input.js';
+import { missingSecrets, readJob, readSecrets, requireSecrets, withLocalSource } from '../src/job-input.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -71,12 +71,6 @@ describe('secrets', () => {
 
   test.each([
     [
-      'that are missing',
-      { secret: ['TOKEN'], secretFile: {} },
-      'RITMO_SECRET_MISSING',
-      'The job needs secrets that were not given: KEY.',
-    ],
-    [
       'that the job does not name',
       { secret: ['OTHER'], secretFile: {} },
       'RITMO_USAGE',
@@ -103,5 +97,11 @@ describe('secrets', () => {
   ])('%s are refused', async (_what, given, code, message) => {
     const read = readSecrets(job, given, { TOKEN: 'abc', OTHER: 'no', RITMO_TOKEN: 'x' });
     await expect(read).rejects.toMatchObject({ code, message });
+  });
+
+  test('that are missing are named, and refused where there is no worker that may have them', () => {
+    expect(missingSecrets(job, { TOKEN: 'abc' })).toEqual(['KEY']);
+    expect(() => requireSecrets(job, { TOKEN: 'abc' })).toThrow('The job needs secrets that were not given: KEY.');
+    requireSecrets(job, { TOKEN: 'abc', KEY: '' });
   });
 });

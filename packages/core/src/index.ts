@@ -8,6 +8,7 @@ export { systemClock } from './clock.js';
 export * from './executor.js';
 export { bindExecutor, loadExecutor } from './executor/load.js';
 export { silentLogger } from './logger.js';
+export * from './secrets/index.js';
 export * from './transport/index.js';
 export type * from './transport/transport.js';
 export { version } from './version.js';

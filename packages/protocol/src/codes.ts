@@ -75,6 +75,11 @@ const table = {
     meaning: 'A secret that the job names was not delivered.',
     hint: 'Hand it in with the job (`submit --secret NAME`), or take it out of the job.',
   },
+  RITMO_SECRET_PROVIDER: {
+    retryable: true,
+    meaning: 'A provider of secrets on the worker could not answer.',
+    hint: "The operator of the worker has to look at the provider: run its command by hand, or read its file, as the agent's user.",
+  },
   RITMO_WORKSPACE_ESCAPE: {
     retryable: false,
     meaning: 'A path is absolute or leaves the workspace.',

@@ -6,7 +6,7 @@ import { inFreePlace } from '../exec-place.js';
 import { exitCodeOfJob } from '../exit-codes.js';
 import { executorOptions, isolationNames } from '../isolation/executor-options.js';
 import { bindIsolations } from '../isolation/load.js';
-import { readJob, readSecrets, withLocalSource } from '../job-input.js';
+import { readJob, readSecrets, requireSecrets, withLocalSource } from '../job-input.js';
 import type { execKeys } from '../options/groups.js';
 import { defaultStateDir } from '../paths.js';
 import { LogLines } from '../render/log-lines.js';
@@ -20,6 +20,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
   const path = args[0] ?? '-';
   const job = withLocalSource(await readJob(path), path);
   const secrets = await readSecrets(job, settings, io.env);
+  requireSecrets(job, secrets);
   const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
   const log = settings.logLevel === undefined ? silentLogger : agentLog(settings.logLevel, io);
   const artifactsDir = resolve(settings.artifactsDir ?? 'ritmo-artifacts');

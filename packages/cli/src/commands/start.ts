@@ -14,6 +14,7 @@ import { executorOptions, isolationNames } from '../isolation/executor-options.j
 import { bindIsolations } from '../isolation/load.js';
 import type { startKeys } from '../options/groups.js';
 import { defaultStateDir } from '../paths.js';
+import { secretSource } from '../secret-providers.js';
 import { onStopSignals } from '../signals.js';
 import { version } from '../version.js';
 import type { Context } from './command.js';
@@ -22,6 +23,7 @@ import type { Context } from './command.js';
 export async function start({ settings, io }: Context<(typeof startKeys)[number]>): Promise<number> {
   const log = agentLog(settings.logLevel ?? 'info', io);
   const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
+  const secrets = secretSource(settings);
   const tls = await readTls(settings);
   // Read before anything is begun, and again at each registration: the file may have been renewed.
   await tokenFor(settings, io.env, 'registration');
@@ -45,6 +47,7 @@ export async function start({ settings, io }: Context<(typeof startKeys)[number]
       allowLocalSources: settings.allowLocalSources,
       ...(settings.maxLogSize === undefined ? {} : { maxLogBytes: settings.maxLogSize }),
     },
+    secrets,
     shutdown: settings.drainTimeout === undefined ? {} : { drainMs: settings.drainTimeout },
     log,
     version,

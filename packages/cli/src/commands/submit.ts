@@ -1,6 +1,6 @@
 import { connect } from '../api/connect.js';
 import { exitCodes } from '../exit-codes.js';
-import { readJob, readSecrets } from '../job-input.js';
+import { missingSecrets, readJob, readSecrets } from '../job-input.js';
 import type { submitKeys } from '../options/groups.js';
 import type { Context } from './command.js';
 import { followJob } from './follow-job.js';
@@ -12,6 +12,8 @@ export const callMs = 60_000;
 export async function submit({ settings, args, io }: Context<(typeof submitKeys)[number]>): Promise<number> {
   const job = await readJob(args[0] ?? '-');
   const secrets = await readSecrets(job, settings, io.env);
+  const missing = missingSecrets(job, secrets);
+  if (missing.length > 0) io.err.write(`not given, so a worker must have them: ${missing.join(', ')}\n`);
   const signal = AbortSignal.timeout(callMs);
   await using client = await connect(settings, io.env, signal);
   const summary = await client.submit({ job, secrets }, signal);

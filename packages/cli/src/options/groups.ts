@@ -30,6 +30,8 @@ export const startKeys = [
   'logLevel',
   ...executorKeys,
   'allowLocalSources',
+  'secretProvider',
+  'allowSecret',
   'drainTimeout',
   'artifactStore',
 ] as const;

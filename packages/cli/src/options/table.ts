@@ -73,6 +73,17 @@ export const options = {
     value: 'NAME=PATH',
     about: 'secret for the job, its value from a file; repeatable',
   }),
+  secretProvider: list({
+    value: 'KIND[:PATH]',
+    about:
+      'where this worker has secrets that a job names and that did not come with it: `environment`, `folder:DIR` ' +
+      '(a file for each), `command:PROGRAM` (run with the name, prints the value); repeatable, asked in this order',
+  }),
+  allowSecret: list({
+    value: 'NAME',
+    about: 'secret of --secret-provider that jobs may have; `*` stands for any characters; repeatable',
+    defaultText: 'none',
+  }),
   artifactsDir: text({ value: 'DIR', about: 'where the artifacts of the job are put', defaultText: 'ritmo-artifacts' }),
   follow: toggle({ about: 'print the log until the job has ended' }),
   json: toggle({ about: 'print JSON for programs' }),

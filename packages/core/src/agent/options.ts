@@ -5,6 +5,7 @@ import { RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { ExecutorBinding } from '../executor/plugin.js';
 import type { ResourceLimits } from '../executor/request.js';
+import type { SecretProvider, SecretSource } from '../secrets/provider.js';
 import type { Transport } from '../transport/transport.js';
 
 export interface AgentOptions {
@@ -22,6 +23,8 @@ export interface AgentOptions {
   /** Folder for the journal, spools and workspaces; one agent at a time. */
   readonly stateDir: string;
   readonly policy?: AgentPolicy;
+  /** Values of this worker for jobs that name them; what comes with a job wins. Default: none. */
+  readonly secrets?: SecretSource;
   readonly shutdown?: {
     /** How long `drain` lets builds run, in milliseconds. Default: without end. */
     readonly drainMs?: number;
@@ -88,6 +91,14 @@ const checked = z.strictObject({
     })
     .partial()
     .default({}),
+  secrets: z
+    .strictObject({
+      providers: z.array(
+        z.custom<SecretProvider>((value) => typeof (value as SecretProvider)?.get === 'function', 'is no provider'),
+      ),
+      allow: z.array(z.string().regex(/^[A-Za-z0-9_*]+$/, 'must be a name, in which * stands for any characters')),
+    })
+    .default({ providers: [], allow: [] }),
   shutdown: z.strictObject({ drainMs: milliseconds, graceMs: milliseconds }).partial().default({}),
   executors: z
     .array(

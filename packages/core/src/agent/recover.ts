@@ -66,6 +66,7 @@ async function finishLeftover(entry: JournalEntry, lease: Lease, context: BuildC
     path: state.spoolPath(lease.jobId, lease.epoch),
     clock,
     masks: new MaskSet(),
+    added: state.masks.of(lease),
   });
   if (!entry.seal) recorder.note('error', 'The agent died here; what the build printed after this is missing.');
   const { length, sha256, truncatedBytes } = await recorder.close();

@@ -84,6 +84,7 @@ export class Worker {
       executors,
       artifacts: this.#artifacts,
       policy: options.policy as BuildContext['policy'],
+      secrets: options.secrets,
       state,
       worker: name,
       version: options.version ?? ownVersion,

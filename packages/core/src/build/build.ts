@@ -122,19 +122,26 @@ export class Build {
     const { state, clock, policy, emit, listens } = this.#context;
     const { jobId, epoch } = this.lease;
     await state.journal.write(this.#entry);
-    const short = this.#secrets.hide(this.#masks);
+    const warnings = this.#secrets.hide(this.#masks);
     const recorder = await LogRecorder.open({
       path: state.spoolPath(jobId, epoch),
       jobId,
       epoch,
       clock,
       masks: this.#masks,
+      onMask: (value) => this.#keepMask(value),
       ...(policy.maxLogBytes !== undefined && { maxBytes: policy.maxLogBytes }),
       ...(listens('job:log') && { onAppend: (bytes: Uint8Array) => emit('job:log', { jobId, bytes }) }),
     });
     this.#recorder = recorder;
-    for (const name of short) {
-      recorder.note('warn', `The secret ${name} has less than 4 bytes and is not hidden in this log.`);
+    for (const warning of warnings) recorder.note('warn', warning);
+  }
+
+  #keepMask(value: string): void {
+    try {
+      this.#context.state.masks.keep(this.lease, value);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'a value that the build hides cannot be kept for a restart of this agent');
     }
   }
 
@@ -204,9 +211,11 @@ export class Build {
     const { epoch, jobId } = this.lease;
     recorder.note('info', `Ritmo agent ${version}, worker ${worker}, attempt ${epoch}.`);
     if (this.job.caches.length > 0) recorder.note('warn', 'This version keeps no caches; `caches:` has no effect.');
-    this.#secrets.checkDelivered();
     const admission = admit(this.job, executors, policy);
     this.#executorName = admission.executor.name;
+    await this.#secrets.ask(this.#context.secrets, { jobId, jobName: this.job.name }, this.#cancellation.signal);
+    for (const warning of this.#secrets.hide(this.#masks)) recorder.note('warn', warning);
+    this.#secrets.checkDelivered();
     this.#phase = 'preparing';
     const begin = clock.monotonic();
     const request = sandboxRequest(this.job, {

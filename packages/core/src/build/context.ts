@@ -3,6 +3,7 @@ import type { AgentPolicy } from '../agent/options.js';
 import type { ArtifactStore } from '../artifact/store.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { Executor } from '../executor/plugin.js';
+import type { SecretSource } from '../secrets/provider.js';
 import type { StateDir } from '../journal/state-dir.js';
 import type { Transport } from '../transport/transport.js';
 
@@ -13,6 +14,8 @@ export interface BuildContext {
   readonly executors: readonly Executor[];
   readonly artifacts: ArtifactStore | undefined;
   readonly policy: AgentPolicy;
+  /** What the operator gives beside what comes with jobs. */
+  readonly secrets: SecretSource;
   readonly state: StateDir;
   /** Name of the worker. */
   readonly worker: string;

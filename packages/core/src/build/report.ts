@@ -37,5 +37,6 @@ export async function forget(
   lease: { readonly jobId: string; readonly epoch: number },
 ): Promise<void> {
   await state.journal.clear(lease);
+  state.masks.forget(lease);
   await Spool.remove(state.spoolPath(lease.jobId, lease.epoch));
 }

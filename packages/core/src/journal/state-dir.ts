@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { RitmoError } from '../errors.js';
 import { writeFileAtomic } from './atomic-file.js';
 import { Journal } from './journal.js';
+import { KeptMasks } from './kept-masks.js';
 import { StateLock } from './state-lock.js';
 
 /** Folders and small facts that stay over restarts, under the lock of one agent. */
@@ -12,12 +13,15 @@ export class StateDir {
   readonly path: string;
   readonly ownerId: string;
   readonly journal: Journal;
+  /** What builds asked to hide at run time. */
+  readonly masks: KeptMasks;
   readonly #lock: StateLock;
 
   private constructor(path: string, ownerId: string, lock: StateLock) {
     this.path = path;
     this.ownerId = ownerId;
     this.journal = new Journal(join(path, 'journal'));
+    this.masks = KeptMasks.open(ownerId);
     this.#lock = lock;
   }
 
@@ -92,6 +96,7 @@ export class StateDir {
   }
 
   async close(): Promise<void> {
+    this.masks.close();
     await this.#lock.release();
   }
 

@@ -1,3 +1,4 @@
+import { GapStream, type Masking } from './gap-stream.js';
 import { MaskStream } from './mask-stream.js';
 import { PatternIndex } from './pattern-index.js';
 import { patternsOf } from './patterns.js';
@@ -38,6 +39,14 @@ export class MaskSet {
   /** Masks one stream of bytes. */
   stream(): MaskStream {
     return new MaskStream(() => this.indexes());
+  }
+
+  /** Masks a stream of which an unknown part was lost before its first byte. */
+  streamAfterGap(): Masking {
+    return new GapStream(
+      this.stream(),
+      this.indexes().flatMap(({ patterns }) => patterns),
+    );
   }
 
   /**

@@ -31,11 +31,16 @@ export class MaskStream {
     return -this.#given;
   }
 
-  /** Takes bytes and answers what can be shown by now, which may be a part of the same memory. */
-  push(bytes: Uint8Array): Uint8Array {
+  /**
+   * Takes bytes and answers what can be shown by now, which may be a part of the same memory. The first `hidden` of
+   * them are masked whatever they are.
+   */
+  push(bytes: Uint8Array, hidden = 0): Uint8Array {
     this.#update();
     if (this.#indexes.length === 0 || bytes.length === 0) return bytes;
-    const found = this.#scan(bytes);
+    const known = new Spans();
+    if (hidden > 0) known.add(0, hidden);
+    const found = Spans.union(known, this.#scan(bytes));
     const keep = bytes.length - this.#deepest();
     const before = this.#tail.length;
     const all = before === 0 ? bytes : Buffer.concat([this.#tail, bytes]);

@@ -10,7 +10,7 @@ import { StepOutput } from './step-output.js';
 /** Longest note, in characters. */
 const longestNote = 16_384;
 
-export interface ReopenLogOptions extends SpoolOptions {
+interface RecorderOptions extends SpoolOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly masks: MaskSet;
@@ -18,9 +18,14 @@ export interface ReopenLogOptions extends SpoolOptions {
   readonly onMask?: (value: string) => void;
 }
 
-export interface OpenLogOptions extends ReopenLogOptions {
+export interface OpenLogOptions extends RecorderOptions {
   readonly jobId: string;
   readonly epoch: number;
+}
+
+export interface ReopenLogOptions extends RecorderOptions {
+  /** What the build added to the masks before. */
+  readonly added?: readonly string[];
 }
 
 /** Writes the log of one build: everything is masked here, before it is kept or sent. */
@@ -30,13 +35,19 @@ export class LogRecorder {
   readonly #clock: Clock;
   readonly #masks: MaskSet;
   readonly #added: AddedMasks;
-  readonly #onMask: ReopenLogOptions['onMask'];
+  readonly #onMask: RecorderOptions['onMask'];
   /** Monotonic time at which `t` was 0. */
   readonly #zero: number;
+  /** Steps that began in this process. */
+  readonly #begun = new Set<number>();
   readonly #outputs = new Map<number, StepOutput>();
   #closing: Promise<SpoolEnd> | undefined;
 
-  private constructor(spool: Spool, zero: number, options: ReopenLogOptions) {
+  /** The log goes on after an agent died: what is printed by a step that it had begun follows a gap. */
+  readonly #afterGap: boolean;
+
+  private constructor(spool: Spool, zero: number, options: RecorderOptions, afterGap: boolean) {
+    this.#afterGap = afterGap;
     this.spool = spool;
     this.#zero = zero;
     this.#clock = options.clock;
@@ -50,7 +61,7 @@ export class LogRecorder {
     const { clock, jobId, epoch } = options;
     const start = new Date(clock.now()).toISOString();
     const spool = await Spool.create(options.path, { k: 'log', v: 1, job: jobId, epoch, start }, options);
-    return new LogRecorder(spool, clock.monotonic(), options);
+    return new LogRecorder(spool, clock.monotonic(), options, false);
   }
 
   /** Goes on with the log of a build whose agent died; a torn last record is cut off. */
@@ -58,7 +69,9 @@ export class LogRecorder {
     const spool = await Spool.reopen(options.path, options);
     // Where the wall clock was set back meanwhile, time goes on from the last record.
     const since = Math.max(spool.lastT, options.clock.now() - Date.parse(spool.header.start));
-    return new LogRecorder(spool, options.clock.monotonic() - since, options);
+    const recorder = new LogRecorder(spool, options.clock.monotonic() - since, options, true);
+    for (const value of options.added ?? []) recorder.#added.add(value);
+    return recorder;
   }
 
   /** Bytes of the log so far. */
@@ -77,6 +90,7 @@ export class LogRecorder {
 
   stepStarted(index: number, name: string, cmd: string): void {
     const t = this.#t();
+    this.#begun.add(index);
     const mask = (text: string): string => this.#masks.maskText(text);
     this.spool.append(t, recordLine({ t, k: 'step', s: index, name: mask(name), cmd: mask(cmd) }));
   }
@@ -87,6 +101,7 @@ export class LogRecorder {
     if (known !== undefined) return known;
     const output = new StepOutput({
       masks: this.#masks,
+      afterGap: this.#afterGap && !this.#begun.has(index),
       output: (fd, text) => {
         const t = this.#t();
         this.spool.appendOutput(t, outputLine(t, index, fd, text));

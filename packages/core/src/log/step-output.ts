@@ -1,12 +1,15 @@
 import { maxOutputBytes } from '@ritmo/protocol';
 import type { OutputWriter } from '../executor/sandbox.js';
 import { AddMaskFilter } from './add-mask.js';
+import type { Masking } from './gap-stream.js';
 import type { MaskSet } from './mask-set.js';
 import { cutBefore, incompleteTail, validUtf8, view } from './utf8.js';
 
 /** What the output of a step needs of its recorder. */
 export interface StepOutputHost {
   readonly masks: MaskSet;
+  /** Something of the streams was lost before their first bytes. */
+  readonly afterGap: boolean;
   /** Records valid UTF-8 of at most `maxOutputBytes` bytes. */
   output(fd: 1 | 2, text: Buffer): void;
   addMask(value: string | undefined): void;
@@ -45,7 +48,7 @@ export class StepOutput implements OutputWriter {
 class StreamText {
   readonly #host: StepOutputHost;
   readonly #fd: 1 | 2;
-  readonly #mask;
+  readonly #mask: Masking;
   readonly #commands: AddMaskFilter;
   /** The beginning of a character. */
   #rest: Uint8Array = new Uint8Array(0);
@@ -53,7 +56,7 @@ class StreamText {
   constructor(host: StepOutputHost, fd: 1 | 2) {
     this.#host = host;
     this.#fd = fd;
-    this.#mask = host.masks.stream();
+    this.#mask = host.afterGap ? host.masks.streamAfterGap() : host.masks.stream();
     this.#commands = new AddMaskFilter({
       text: (bytes) => this.#text(this.#mask.push(bytes)),
       mask: (value) => host.addMask(value),

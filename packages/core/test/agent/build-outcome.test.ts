@@ -1,5 +1,6 @@
 import type { JobInput } from '@ritmo/protocol';
 import { describe, expect, it } from 'vitest';
+import { staticSecrets } from '../../src/index.js';
 import { agentFixture } from '../support/agent-fixture.js';
 
 type Steps = JobInput['steps'];
@@ -171,5 +172,34 @@ describe('the environment of a step', () => {
     expect(entry.output).toBe('TOKEN=***\n***\n');
     expect(entry.log.toString()).not.toMatch(/hunter2hunter3|line two of the key/);
     expect(JSON.stringify(result)).not.toContain('hunter2hunter3');
+  });
+});
+
+describe('secrets of the worker', () => {
+  const source = { providers: [staticSecrets({ TOKEN: 'of the worker', KEEP: 'kept back' })], allow: ['TOKEN'] };
+
+  async function withProviders(job: Omit<JobInput, 'name' | 'version'>, secrets: Record<string, string>) {
+    const fixture = await agentFixture({ secrets: source });
+    const entry = fixture.server.submit({ name: 'a job', ...job }, secrets);
+    await fixture.agent.start();
+    return { entry, result: await entry.finished };
+  }
+
+  it('reach jobs that name them and are hidden as others are', async () => {
+    const steps = [{ run: 'env TOKEN\nprint of the worker' }];
+    const { entry, result } = await withProviders({ secrets: [{ name: 'TOKEN' }], steps }, {});
+    expect(result.outcome).toBe('succeeded');
+    expect(entry.output).toBe('TOKEN=***\n***\n');
+  });
+
+  it('are not used for a name whose value came with the job', async () => {
+    const steps = [{ run: 'print of the worker' }];
+    const { entry } = await withProviders({ secrets: [{ name: 'TOKEN' }], steps }, { TOKEN: 'of the job' });
+    expect(entry.output).toBe('of the worker\n');
+  });
+
+  it('that the operator does not allow are missing', async () => {
+    const { result } = await withProviders({ secrets: [{ name: 'KEEP' }], steps: [{ run: 'env KEEP' }] }, {});
+    expect(result).toMatchObject({ outcome: 'errored', failure: { code: 'RITMO_SECRET_MISSING' } });
   });
 });

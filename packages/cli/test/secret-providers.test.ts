@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { secretSource } from '../src/secret-providers.js';
+
+test('providers are asked in the order in which they were named', () => {
+  const { providers, allow } = secretSource({
+    secretProvider: ['environment', 'folder:/etc/ci-secrets', 'command:/usr/local/bin/vault-get'],
+    allowSecret: ['NPM_*'],
+  });
+  expect(providers.map(({ name }) => name)).toEqual([
+    'environment',
+    'folder /etc/ci-secrets',
+    'command /usr/local/bin/vault-get',
+  ]);
+  expect(allow).toEqual(['NPM_*']);
+});
+
+test('a worker has none where nothing is said', () => {
+  expect(secretSource({ secretProvider: [], allowSecret: [] })).toEqual({ providers: [], allow: [] });
+});
+
+test.each([
+  ['vault', '"vault" is no provider'],
+  ['folder:', '"folder:" is no provider'],
+  ['environment:X', '"environment:X" is no provider'],
+  ['command:vault-get', 'must be an absolute path'],
+])('%s is refused', (text, message) => {
+  expect(() => secretSource({ secretProvider: [text], allowSecret: ['X'] })).toThrow(message);
+});
+
+test('a provider without names, and names without a provider, are refused', () => {
+  expect(() => secretSource({ secretProvider: ['environment'], allowSecret: [] })).toThrow('--allow-secret');
+  expect(() => secretSource({ secretProvider: [], allowSecret: ['X'] })).toThrow('--secret-provider');
+});
