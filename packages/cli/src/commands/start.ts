@@ -19,6 +19,9 @@ import { onStopSignals } from '../signals.js';
 import { version } from '../version.js';
 import type { Context } from './command.js';
 
+/** Of the disk of the state directory, in bytes. */
+const minFreeDisk = 1024 ** 3;
+
 /** Runs a worker until it is told to stop: the first signal drains, the second cancels, the third ends it at once. */
 export async function start({ settings, io }: Context<(typeof startKeys)[number]>): Promise<number> {
   const log = agentLog(settings.logLevel ?? 'info', io);
@@ -45,6 +48,7 @@ export async function start({ settings, io }: Context<(typeof startKeys)[number]
     stateDir: resolve(settings.stateDir ?? defaultStateDir(io.env)),
     policy: {
       allowLocalSources: settings.allowLocalSources,
+      minFreeDiskBytes: settings.minFreeDisk ?? minFreeDisk,
       ...(settings.maxLogSize === undefined ? {} : { maxLogBytes: settings.maxLogSize }),
     },
     secrets,

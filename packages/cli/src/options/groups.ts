@@ -29,6 +29,7 @@ export const startKeys = [
   'labels',
   'logLevel',
   ...executorKeys,
+  'minFreeDisk',
   'allowLocalSources',
   'secretProvider',
   'allowSecret',

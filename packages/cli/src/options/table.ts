@@ -68,6 +68,10 @@ export const options = {
     about: 'folder of this host that builds may read and that leads their PATH; repeatable',
   }),
   maxLogSize: size({ about: 'most of the log of one build that is kept', defaultText: '256MiB' }),
+  minFreeDisk: size({
+    about: 'what is kept free on the disk of --state-dir: while less is, logs of builds are cut as at --max-log-size',
+    defaultText: '1GiB',
+  }),
   secret: list({ value: 'NAME', about: 'secret for the job, its value from the variable of that name; repeatable' }),
   secretFile: pairs(z.record(z.string(), z.string().min(1)), {
     value: 'NAME=PATH',

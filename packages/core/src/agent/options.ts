@@ -54,6 +54,8 @@ export interface AgentPolicy {
   readonly sourceKnownHostsFile?: string;
   /** Bytes of log kept for one build. Default: 256 MiB. */
   readonly maxLogBytes?: number;
+  /** While less is free where the state directory lies, logs are cut as if they were at their limit. Default: 0. */
+  readonly minFreeDiskBytes?: number;
   /** Default: 100,000 files and 10 GiB. */
   readonly maxArtifactFiles?: number;
   readonly maxArtifactBytes?: number;
@@ -86,6 +88,7 @@ const checked = z.strictObject({
       sourceCaFile: z.string(),
       sourceKnownHostsFile: z.string(),
       maxLogBytes: z.int().min(1_048_576),
+      minFreeDiskBytes: z.int().nonnegative(),
       maxArtifactFiles: bytes,
       maxArtifactBytes: bytes,
     })

@@ -131,6 +131,7 @@ export class Build {
       masks: this.#masks,
       onMask: (value) => this.#keepMask(value),
       ...(policy.maxLogBytes !== undefined && { maxBytes: policy.maxLogBytes }),
+      ...(policy.minFreeDiskBytes !== undefined && { minFreeBytes: policy.minFreeDiskBytes }),
       ...(listens('job:log') && { onAppend: (bytes: Uint8Array) => emit('job:log', { jobId, bytes }) }),
     });
     this.#recorder = recorder;

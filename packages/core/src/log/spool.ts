@@ -5,6 +5,7 @@ import type { LogHeader } from '@ritmo/protocol';
 import { z } from 'zod';
 import { RitmoError } from '../errors.js';
 import { AppendFile, writeFailure } from './append-file.js';
+import { DiskFloor } from './disk-floor.js';
 import { bytesLine, type Line, noteLine, recordLine, sizeText } from './records.js';
 import { repairLog } from './spool-repair.js';
 import { removeRing, TailRing } from './tail-ring.js';
@@ -12,9 +13,14 @@ import { removeRing, TailRing } from './tail-ring.js';
 /** Largest log file where nothing else is said; see `SpoolOptions.maxBytes`. */
 export const defaultMaxLogBytes = 256 * 1024 * 1024;
 
+/** Each byte of 64 KiB escaped, and what stands around them. */
+const largestRecord = 512 * 1024;
+
 export interface SpoolOptions {
   /** From this size of the file on output is dropped, but for its last MiB. 256 MiB by default. */
   readonly maxBytes?: number;
+  /** Likewise while less is free on the disk of the file. 0 by default. */
+  readonly minFreeBytes?: number;
   /** Sees all bytes of the file in order as they are appended. They are the callee's. */
   readonly onAppend?: (bytes: Uint8Array) => void;
 }
@@ -50,6 +56,7 @@ export class Spool implements LogSource {
   readonly #file: AppendFile;
   readonly #hash;
   readonly #maxBytes: number;
+  readonly #floor: DiskFloor;
   readonly #onAppend: SpoolOptions['onAppend'];
   #ring: TailRing | undefined;
   #lastT: number;
@@ -66,6 +73,7 @@ export class Spool implements LogSource {
     this.#lastT = start.lastT;
     this.#lost = start.lost;
     this.#maxBytes = options.maxBytes ?? defaultMaxLogBytes;
+    this.#floor = new DiskFloor(path, options.minFreeBytes ?? 0);
     this.#onAppend = options.onAppend;
     this.#file = new AppendFile(start.fd, start.length, this.#hash);
   }
@@ -135,7 +143,7 @@ export class Spool implements LogSource {
     this.#refuseAfterEnd();
     this.#lastT = Math.max(this.#lastT, t);
     const bytes = this.#file.stage(line);
-    if (this.#ring === undefined && this.#file.length + bytes.length > this.#maxBytes) {
+    if (this.#ring === undefined && (this.#isFull(bytes.length) || this.#floor.reached(bytes.length))) {
       this.#ring = TailRing.create(this.path);
     }
     if (this.#ring !== undefined) this.#ring.append(bytes);
@@ -224,10 +232,19 @@ export class Spool implements LogSource {
   }
 
   #gapText(kept: number): string {
-    const limit = `the log is limited to ${sizeText(this.#maxBytes)}`;
+    // A cap leaves less room than one record: where there was more, the disk was the reason. So it is known after a
+    // crash too.
+    const limit = this.#isFull(largestRecord)
+      ? `the log is limited to ${sizeText(this.#maxBytes)}`
+      : 'the disk of the worker is nearly full';
     return this.#lost === 0
       ? `The output above stops here and goes on below: ${limit}.`
       : `${sizeText(this.#lost)} of output are missing here: ${limit}. The last ${sizeText(kept)} follow.`;
+  }
+
+  /** No room for so many bytes more. */
+  #isFull(bytes: number): boolean {
+    return this.#file.length + bytes > this.#maxBytes;
   }
 
   #put(line: Line): void {

@@ -17,6 +17,8 @@ export class TailRing {
   #dropped: number;
   #file: AppendFile | undefined;
   #retired: Promise<unknown> = Promise.resolve();
+  /** While files of before are not yet written and gone; settles then and never rejects. */
+  #retiring: Promise<void> | undefined;
 
   private constructor(base: string, number: number, dropped: number) {
     this.#base = base;
@@ -52,7 +54,7 @@ export class TailRing {
 
   /** A promise while too much waits to be written. */
   room(): Promise<void> | undefined {
-    return this.#file?.failure === undefined ? this.#file?.room() : undefined;
+    return this.#retiring ?? (this.#file?.failure === undefined ? this.#file?.room() : undefined);
   }
 
   /** Ends the ring: the last whole records of at most 1 MiB. */
@@ -77,7 +79,12 @@ export class TailRing {
     const gone = rm(segmentPath(this.#base, this.#number - 2), { force: true });
     this.#retired = Promise.all([this.#retired, old?.close(), gone]);
     // Told by `close`, which awaits it.
-    this.#retired.catch(() => undefined);
+    const retiring = this.#retired
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#retiring === retiring) this.#retiring = undefined;
+      });
+    this.#retiring = retiring;
   }
 }
 
