@@ -22,7 +22,8 @@ export async function* followLog(
   try {
     let at = offset;
     for (;;) {
-      // Asked before reading: what arrived until then is read, and nothing comes after.
+      // Asked before reading: what arrived until then is read, nothing comes after, and no change is slept through.
+      const { changes } = log;
       const over = scope.over();
       const bytes = await log.readShared(at);
       if (log.generation !== generation) throw new Error('the log was begun anew');
@@ -30,7 +31,7 @@ export async function* followLog(
         at += bytes.byteLength;
         yield bytes;
       } else if (over || scope.signal.aborted) return;
-      else await log.changed(scope.signal);
+      else await log.changed(changes, scope.signal);
     }
   } finally {
     release();

@@ -2,11 +2,12 @@ import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ApiError, isDiskFull } from '../errors.js';
+import { Wakeups } from './wakeups.js';
 
 const hashChunk = 1024 * 1024;
 /** What followers read at once, and how many such blocks are kept for those right behind. */
-const blockBytes = 64 * 1024;
-const blocksKept = 8;
+const blockBytes = 32 * 1024;
+const blocksKept = 16;
 
 /** Makes what was made in a folder durable: a file's name lives in its folder. */
 export async function syncFolder(path: string): Promise<void> {
@@ -26,7 +27,7 @@ export class OpenLog {
   #tail: Promise<unknown> = Promise.resolve();
   /** Raised by each truncation: a reader of an older one has read bytes that no longer stand. */
   #generation = 0;
-  readonly #waiting = new Set<() => void>();
+  readonly #readers = new Wakeups();
   /** Blocks by their bounds, the oldest first. */
   readonly #blocks = new Map<string, Promise<Uint8Array>>();
 
@@ -71,7 +72,7 @@ export class OpenLog {
       if (fresh.byteLength === 0) return this.#length;
       await this.#write(fresh);
       this.#length += fresh.byteLength;
-      this.#wake();
+      this.#readers.wake();
       return this.#length;
     });
   }
@@ -93,7 +94,7 @@ export class OpenLog {
       this.#generation++;
       this.#blocks.clear();
       this.#hash = createHash('sha256');
-      this.#wake();
+      this.#readers.wake();
     });
   }
 
@@ -126,23 +127,19 @@ export class OpenLog {
     this.#blocks.clear();
   }
 
-  /** Resolves at the next change, or when `signal` is aborted. */
-  changed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      if (signal.aborted) return resolve();
-      this.#waiting.add(done);
-      signal.addEventListener('abort', done, { once: true });
-    });
+  /** Rises with each change. */
+  get changes(): number {
+    return this.#readers.changes;
+  }
+
+  /** Resolves once there were more changes than `seen`, or when `signal` is aborted. */
+  changed(seen: number, signal: AbortSignal): Promise<void> {
+    return this.#readers.after(seen, signal);
   }
 
   /** Tells readers to look again: the attempt may be over. */
   wake(): void {
-    this.#wake();
+    this.#readers.wake();
   }
 
   async close(): Promise<void> {
@@ -185,9 +182,5 @@ export class OpenLog {
     const result = this.#tail.then(work);
     this.#tail = result.catch(() => {});
     return result;
-  }
-
-  #wake(): void {
-    for (const done of [...this.#waiting]) done();
   }
 }

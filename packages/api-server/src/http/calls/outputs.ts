@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { attemptHeader, routes } from '@ritmo/protocol/routes';
 import type { Context } from 'hono';
@@ -9,6 +10,7 @@ import type { ArtifactRow } from '../../store/artifacts.js';
 import type { JobRow } from '../../store/jobs.js';
 import type { Authenticator } from '../auth.js';
 import { type Env, bind } from '../bind.js';
+import { answerDirectly } from '../direct.js';
 import type { Services } from '../services.js';
 import { type StreamTarget, childOf, streamOf } from '../streams.js';
 import { requireJob } from './jobs.js';
@@ -28,10 +30,12 @@ export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authentica
       : query.attempt === undefined
         ? logReader.followJob(row.id, offset, controller.signal)
         : logReader.followAttempt(row.id, epoch, offset, controller.signal);
-    return new Response(
-      streamOf(counted(source, metrics, query.follow === true, release), target(context, controller)),
-      { headers },
-    );
+    return answerDirectly(counted(source, metrics, query.follow === true, release), {
+      outgoing: context.env.outgoing as ServerResponse,
+      headers,
+      log: services.settings.log,
+      controller,
+    });
   });
 
   bind(app, authenticator, routes.readLogText, ({ context, params, query }) => {
@@ -57,8 +61,8 @@ export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authentica
     return new Response(streamOf(bytes, target(context)), { headers: downloadHeaders(row, row.size) });
   });
 
-  function target(context: Context<Env>, controller = new AbortController()): StreamTarget {
-    return { outgoing: context.env.outgoing, log: services.settings.log, controller };
+  function target(context: Context<Env>): StreamTarget {
+    return { outgoing: context.env.outgoing, log: services.settings.log, controller: new AbortController() };
   }
 }
 
