@@ -31,7 +31,7 @@ export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authentica
         ? logReader.followJob(row.id, offset, controller.signal)
         : logReader.followAttempt(row.id, epoch, offset, controller.signal);
     return answerDirectly(counted(source, metrics, query.follow === true, release), {
-      outgoing: context.env.outgoing as ServerResponse,
+      outgoing: context.env.outgoing,
       headers,
       log: services.settings.log,
       controller,
