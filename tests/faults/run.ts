@@ -10,8 +10,8 @@ process.stdout.write(`${count} rounds, seed ${seed}\n`);
 const rounds: Round[] = [];
 for await (const round of storm(count, seed)) {
   rounds.push(round);
-  const bad = round.broken.length + round.left.length;
-  const said = bad === 0 ? 'good' : `${bad} WRONG`;
+  const bad = [...round.broken, ...round.left];
+  const said = bad.length === 0 ? 'good' : ['WRONG', ...bad].join('\n     - ');
   process.stdout.write(
     `${String(round.round).padStart(4)} ${round.victim.padEnd(6)} after ${String(round.killedAfterMs).padStart(4)} ms  ${round.states.join(', ').padEnd(36)} ${round.ms} ms  ${said}\n`,
   );

@@ -26,9 +26,14 @@ export class Lab implements AsyncDisposable {
     await chmod(folder, 0o711);
     await mkdir(join(folder, 'tmp'), { mode: 0o1777 });
     const lab = new Lab(folder);
-    await lab.startServer();
-    await lab.startAgent();
-    return lab;
+    try {
+      await lab.startServer();
+      await lab.startAgent();
+      return lab;
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   get stateDir(): string {
