@@ -1,4 +1,5 @@
 import { artifacts } from './artifacts/s3.js';
+import { cancel } from './system/cancel.js';
 import { idle } from './system/idle.js';
 import { latency } from './system/latency.js';
 import { manyJobs } from './system/many-jobs.js';
@@ -10,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   idle,
   'many-jobs': manyJobs,
   artifacts,
+  cancel,
 };
 
 /** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */

@@ -17,6 +17,7 @@ export interface System extends AsyncDisposable {
   /** Hands a job in, past the tap; answers its id. */
   submit(job: object): Promise<string>;
   get(path: string): Promise<Response>;
+  cancel(id: string): Promise<Response>;
   /** Resolves with the job when it has ended. */
   ended(id: string): Promise<{ readonly state: string; readonly failure?: { readonly message: string } }>;
 }
@@ -24,6 +25,8 @@ export interface System extends AsyncDisposable {
 export async function startSystem(options: {
   readonly maxConcurrent: number;
   readonly logLevel?: string;
+  /** `process` where it is not said. */
+  readonly isolation?: string;
 }): Promise<System> {
   const folder = await mkdtemp(join(tmpdir(), 'ritmo-bench-'));
   await chmod(folder, 0o711);
@@ -37,7 +40,7 @@ export async function startSystem(options: {
       '--state-dir',
       join(folder, 'agent'),
       '--isolation',
-      'process',
+      options.isolation ?? 'process',
       '--max-concurrent',
       String(options.maxConcurrent),
     ],
@@ -51,6 +54,7 @@ export async function startSystem(options: {
     agentPid: agent.pid as number,
     serverPid: server.pid as number,
     get,
+    cancel: (id) => fetch(`${url}/v1/jobs/${id}/cancel`, { method: 'POST', headers, body: '{}' }),
     async submit(job) {
       const answer = await fetch(`${url}/v1/jobs`, { method: 'POST', headers, body: JSON.stringify({ job }) });
       if (!answer.ok) throw new Error(`submit: ${answer.status} ${await answer.text()}`);

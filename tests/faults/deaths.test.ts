@@ -1,22 +1,10 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startAgent } from '../support/agent.js';
-import { readyWorker, startServer, startWorker, stateFolder, testServer, type TestServer } from '../support/cluster.js';
+import { readyWorker, serverProcess, startServer, startWorker, stateFolder } from '../support/cluster.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
-import type { Program } from '../support/program.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { mountsBelow, namesIn, processesWithMarker } from '../support/witness.js';
-
-/** A server in a process of its own, so that it can be killed; `port` 0 for any. */
-async function serverProcess(
-  dataDir: string,
-  port = 0,
-): Promise<{ program: Program; server: TestServer; port: number }> {
-  const program = startAgent(['api-server', '--data-dir', dataDir, '--port', String(port)]);
-  const [url = ''] = await program.stderr.waitFor(/http:\/\/[^\s"]+/);
-  return { program, server: await testServer(url, dataDir), port: Number(new URL(url).port) };
-}
 
 describe('SIGKILL of the server', () => {
   it('costs a running build nothing: no byte of its log, no second attempt', async () => {

@@ -92,6 +92,16 @@ export async function testServer(url: string, dataDir: string): Promise<TestServ
   };
 }
 
+/** A server in a process of its own, so that it can be killed; `port` 0 for any. */
+export async function serverProcess(
+  dataDir: string,
+  port = 0,
+): Promise<{ program: Program; server: TestServer; port: number }> {
+  const program = startAgent(['api-server', '--data-dir', dataDir, '--port', String(port)]);
+  const [url = ''] = await program.stderr.waitFor(/http:\/\/[^\s"]+/);
+  return { program, server: await testServer(url, dataDir), port: Number(new URL(url).port) };
+}
+
 export interface WorkerOptions {
   /** Where it finds the server; a proxy in front of it, perhaps. */
   readonly url?: string;
@@ -124,8 +134,9 @@ export async function startWorker(
     options.env === undefined ? {} : { env: options.env },
   );
   onTestFinished(async () => {
-    // The first drains, the second cancels what still runs.
+    // The first drains, the second cancels what still runs; two that wait at once would be one.
     program.kill('SIGTERM');
+    await Promise.race([program.ended, program.stderr.waitFor(/draining: no new jobs/).catch(() => {})]);
     program.kill('SIGTERM');
     await program.ended;
   });

@@ -7,7 +7,7 @@ import type { ArtifactStore } from '../artifact/store.js';
 import { resourceLimits } from '../build/admission.js';
 import type { BuildContext } from '../build/context.js';
 import type { CacheStore } from '../cache/store.js';
-import { RitmoError } from '../errors.js';
+import { type Code, RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { Executor } from '../executor/plugin.js';
 import { type Health, HealthWatch } from '../health/health-watch.js';
@@ -292,8 +292,8 @@ export class Worker {
           this.#lastClaim = { at: new Date(clock.now()).toISOString(), offers };
           events.emit('claim:answered', { offers });
         },
-        take: (offer, slot) => void this.builds.start(offer, slot, this.#context),
-        release: (offer) => this.#release(offer),
+        take: (offer, slot) => this.#take(offer, slot),
+        release: (offer) => this.#release(offer, 'RITMO_AGENT_STOPPING', 'The worker takes no new jobs.'),
       },
       signal,
     );
@@ -366,14 +366,26 @@ export class Worker {
     }
   }
 
-  async #release(offer: Offer): Promise<void> {
+  /** A server that was set back to an older state may offer an attempt that runs here already: neither is the one it means. */
+  #take(offer: Offer, slot: number): void {
+    const { jobId, epoch } = offer.lease;
+    const held = this.builds.find(jobId, epoch);
+    if (!held) {
+      this.builds.start(offer, slot, this.#context);
+      return;
+    }
+    held.fence();
+    this.#slots.give(slot, true);
+    void this.#release(offer, 'RITMO_CONFLICT', 'This attempt of the job runs here already, under an older lease.');
+  }
+
+  async #release(offer: Offer, code: Code, message: string): Promise<void> {
     const { options, log, events } = this.#parts;
     const { jobId, epoch, ttlMs } = offer.lease;
-    const code = 'RITMO_AGENT_STOPPING';
     try {
       await options.transport.release(
         { jobId, epoch, ttlMs, token: offer.jobToken },
-        { code, message: 'The worker takes no new jobs.' },
+        { code, message },
         AbortSignal.timeout(10_000),
       );
       events.emit('job:released', { jobId, epoch, code });

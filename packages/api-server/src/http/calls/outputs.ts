@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { attemptHeader, routes } from '@ritmo/protocol/routes';
 import type { Context } from 'hono';

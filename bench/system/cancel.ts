@@ -1,0 +1,60 @@
+import { figure, milliseconds, percentile } from './figures.js';
+import { startSystem, type System } from './system.js';
+
+const rounds = 100;
+/** The step notes when the signal came, by the clock of the machine, and then obeys it. */
+const silent = {
+  version: 1,
+  name: 'silent',
+  steps: [{ run: `trap 'date +%s%N; exit 0' TERM; echo ready; while :; do sleep 0.02; done` }],
+};
+
+/**
+ * From the cancel call of a person to the SIGTERM of a silent step. The step looks at its signals every 20 ms, which is
+ * part of the figure.
+ */
+export async function cancel(): Promise<void> {
+  for (const isolation of isolations()) await measure(isolation);
+}
+
+/** Each executor that RITMO_BENCH_ISOLATION names; `process` needs nothing besides. */
+function isolations(): readonly string[] {
+  return (process.env['RITMO_BENCH_ISOLATION'] ?? 'process').split(',');
+}
+
+/** What a container runs in, where the executor has images. */
+function imageOf(isolation: string): object {
+  const image = process.env['RITMO_BENCH_IMAGE'];
+  return isolation === 'docker' && image !== undefined ? { image: { reference: image } } : {};
+}
+
+/** Resolves when the build has printed the words. */
+async function printed(system: System, id: string, words: string): Promise<void> {
+  const log = await system.get(`/v1/jobs/${id}/log?follow=1`);
+  let seen = '';
+  for await (const chunk of log.body ?? []) {
+    seen += Buffer.from(chunk as Uint8Array).toString();
+    if (seen.includes(words)) return;
+  }
+  throw new Error(`the job ended before it printed ${words}:\n${seen}`);
+}
+
+async function measure(isolation: string): Promise<void> {
+  await using system = await startSystem({ maxConcurrent: 2, isolation });
+  const signalled: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const id = await system.submit({ ...silent, ...imageOf(isolation) });
+    await printed(system, id, 'ready');
+    const asked = Date.now();
+    const answer = await system.cancel(id);
+    if (!answer.ok) throw new Error(`cancel: ${answer.status}`);
+    await system.ended(id);
+    const output = await (await system.get(`/v1/jobs/${id}/log.txt`)).text();
+    const at = /^(\d{19})$/m.exec(output)?.[1];
+    if (at === undefined) throw new Error(`the step did not see the signal:\n${output}`);
+    signalled.push(Number(BigInt(at) / 1000n) / 1000 - asked);
+  }
+  const [p50, p99] = [percentile(signalled, 0.5), percentile(signalled, 0.99)];
+  figure(`${isolation}: cancel call to SIGTERM of a silent step, p50`, milliseconds(p50), '< 200 ms', p50 < 200);
+  figure(`${isolation}: cancel call to SIGTERM of a silent step, p99`, milliseconds(p99), '< 1000 ms', p99 < 1000);
+}
