@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isolation } from './isolation.js';
@@ -61,9 +61,10 @@ async function demonstrate(serve: boolean): Promise<number> {
   }
 }
 
-/** With --serve the data outlives the run. */
+/** With --serve the data outlives the run, in a folder that nobody else can make before us. */
 async function keptFolder(): Promise<string> {
-  const folder = join(tmpdir(), 'ritmo-serve');
+  const state = process.env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state');
+  const folder = process.getuid?.() === 0 ? '/var/lib/ritmo-demo' : join(state, 'ritmo-demo');
   await mkdir(folder, { recursive: true });
   return folder;
 }

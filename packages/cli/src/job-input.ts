@@ -76,9 +76,14 @@ export function requireSecrets(job: Job, values: Readonly<Record<string, string>
 
 function checked(name: string): string {
   if (!secretName.safeParse(name).success)
-    throw new RitmoError('RITMO_USAGE', `${JSON.stringify(name)} cannot be the name of a secret.`, {
-      hint: 'Names are letters, digits and underscores, and do not begin with RITMO_.',
-    });
+    // What follows a `=` is a value that stood on the command line by mistake, and is not shown once more.
+    throw new RitmoError(
+      'RITMO_USAGE',
+      `${JSON.stringify(name.split('=')[0])}${name.includes('=') ? '=…' : ''} cannot be the name of a secret.`,
+      {
+        hint: 'Names are letters, digits and underscores, and do not begin with RITMO_; --secret takes a name alone, its value comes from the variable.',
+      },
+    );
   return name;
 }
 

@@ -68,8 +68,9 @@ export function readCommandLine(
 }
 
 /** What stands first and is no flag is a command: the default one takes no arguments. */
-function refuseUnknownCommand([first = '-']: readonly string[], commands: readonly Command[]): void {
+function refuseUnknownCommand([word = '-', second]: readonly string[], commands: readonly Command[]): void {
   const names = [...commands.map(({ name }) => name), 'help'];
+  const first = word === 'help' && second !== undefined ? second : word;
   if (first.startsWith('-') || names.includes(first)) return;
   const meant = nearest(first, names);
   const isFile = /[./]/.test(first);

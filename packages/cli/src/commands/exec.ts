@@ -16,13 +16,13 @@ import { onStopSignals } from '../signals.js';
 import { version } from '../version.js';
 import type { Context } from './command.js';
 
-/** Runs one job here, by the same code as a worker, and ends as the job does. The first signal cancels it. */
+/** Runs one job here, by the same code as a worker, and ends as the job does. The first signal cancels it, the second leaves out its cleanup. */
 export async function exec({ settings, args, io }: Context<(typeof execKeys)[number]>): Promise<number> {
   const path = args[0] ?? '-';
   const job = withLocalSource(await readJob(path), path);
   const secrets = await readSecrets(job, settings, io.env);
-  requireSecrets(job, secrets);
   const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
+  requireSecrets(job, secrets);
   const log = settings.logLevel === undefined ? silentLogger : agentLog(settings.logLevel, io);
   const artifactsDir = resolve(settings.artifactsDir ?? 'ritmo-artifacts');
   const jobId = `exec-${randomBytes(4).toString('hex')}`;
@@ -30,12 +30,15 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
   const lines = new LogLines();
 
   let cancel = (): void => undefined;
+  let stop = (): void => undefined;
   let cancelled = false;
   using _signals = onStopSignals([
     () => {
       cancelled = true;
       cancel();
     },
+    // Without the cleanup steps, but with nothing left behind; the third ends at once.
+    () => stop(),
   ]);
   let stored = 0;
   const stateDir = resolve(settings.stateDir ?? defaultStateDir(io.env));
@@ -73,6 +76,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
     return { agent: runner, transport: local };
   });
   cancel = () => transport.cancel('user');
+  stop = () => void agent.stop().catch(() => undefined);
   if (cancelled) cancel();
 
   const result = await Promise.race([transport.result, agent.done.then(() => transport.result)]);

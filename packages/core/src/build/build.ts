@@ -12,15 +12,16 @@ import { collectArtifacts } from './artifacts.js';
 import { type CacheParts, type RestoredCache, restoreCaches, saveCaches } from './caches.js';
 import { Cancellation } from './cancellation.js';
 import type { BuildContext } from './context.js';
-import { after } from './deadline.js';
+import { after, withDeadline } from './deadline.js';
 import { checkOutSource } from './check-out-source.js';
 import { disposeWatched } from './dispose.js';
 import { closingLine, errored, stopped, type Verdict } from './outcome.js';
 import { forget, report } from './report.js';
+import { handBack } from './hand-back.js';
 import { jobResult } from './result.js';
 import { sandboxRequest } from './sandbox-request.js';
 import { BuildSecrets } from './secrets.js';
-import { runSteps } from './steps.js';
+import { cleanupMs, runSteps } from './steps.js';
 
 type Phase = WorkerStatus['running'][number]['phase'];
 
@@ -108,14 +109,19 @@ export class Build {
       await this.#open();
     } catch (error) {
       room?.[Symbol.dispose]();
-      return { reported: this.#handBack(RitmoError.from(error)), released: true };
+      return {
+        reported: handBack(this.lease, RitmoError.from(error), { ...this.#context, log: this.#log }),
+        released: true,
+      };
     }
     const timeout = after(this.job.timeout, () => this.cancel({ reason: 'job-timeout' }));
     let verdict = await this.#work().catch((error: unknown) => this.#verdictOf(error));
-    timeout[Symbol.dispose]();
     verdict = await this.#collect(verdict);
     if (this.#sandbox && verdict.outcome === 'succeeded')
-      await saveCaches(this.#cacheParts(this.#sandbox, this.#cancellation.abandoned), this.#caches);
+      await saveCaches(this.#cacheParts(this.#sandbox, this.#cancellation.signal), this.#caches);
+    timeout[Symbol.dispose]();
+    const cause = this.#cancellation.cause;
+    if (cause && verdict.outcome === 'succeeded') verdict = stopped(cause.reason);
     this.#usage = await this.#sandbox?.usage(AbortSignal.timeout(5_000)).catch(() => undefined);
     this.#phase = 'finishing';
     const durationMs = Math.round(clock.monotonic() - this.#begin);
@@ -153,24 +159,6 @@ export class Build {
     } catch (error) {
       this.#log.warn({ err: error }, 'a value that the build hides cannot be kept for a restart of this agent');
     }
-  }
-
-  /** Nothing was made: the offer goes back, and the attempt does not count. */
-  async #handBack(error: RitmoError): Promise<void> {
-    const { transport, state, emit, reporting } = this.#context;
-    const { jobId, epoch } = this.lease;
-    this.#log.warn({ err: error }, 'the job is handed back');
-    try {
-      await transport.release(
-        this.lease,
-        { code: error.code, message: error.message, retryAfterMs: 30_000 },
-        reporting,
-      );
-      await forget(state, this.lease);
-    } catch (cause) {
-      this.#log.warn({ err: cause }, 'the offer could not be handed back');
-    }
-    emit('job:released', { jobId, epoch, code: error.code });
   }
 
   async #work(): Promise<Verdict> {
@@ -283,6 +271,11 @@ export class Build {
     const sandbox = this.#sandbox;
     if (!sandbox || this.job.artifacts.length === 0 || this.#cancellation.abandoned.aborted) return verdict;
     this.#phase = 'collecting';
+    // A cancel ends the collecting of a build that went well; one that was cancelled before has the time for cleanup.
+    const { cause, signal, abandoned } = this.#cancellation;
+    using bounded = cause
+      ? withDeadline([abandoned], cleanupMs, { reason: cause.reason })
+      : withDeadline([signal], undefined, { reason: 'user' });
     try {
       const { stored, failure } = await collectArtifacts({
         context: this.#context,
@@ -293,7 +286,7 @@ export class Build {
         resume: this.#resume(),
         note: (level, text) => this.#recorder?.note(level, text),
         mask: (text) => this.#masks.maskText(text),
-        signal: this.#cancellation.abandoned,
+        signal: bounded.signal,
       });
       this.#artifacts = stored;
       if (!failure || verdict.outcome !== 'succeeded') return verdict;

@@ -2,12 +2,16 @@ import { StringDecoder } from 'node:string_decoder';
 import type { OutputWriter } from '../executor/sandbox.js';
 
 const maxLine = 2000;
+/** Notes are exempt from the cap of a log, and what git prints is the word of a server: so much of it is kept. */
+const maxChars = 1_048_576;
 
 /** Turns the output of a tool (git) into notes of the job's log, a line each; of a progress line only its last state. */
 export class NoteWriter implements OutputWriter {
   readonly #note: (line: string) => void;
   readonly #decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
   readonly #rest = { stdout: '', stderr: '' };
+
+  #left = maxChars;
 
   constructor(note: (line: string) => void) {
     this.#note = note;
@@ -29,6 +33,9 @@ export class NoteWriter implements OutputWriter {
 
   #say(line: string): void {
     const shown = line.slice(line.trimEnd().lastIndexOf('\r') + 1).trimEnd();
-    if (shown) this.#note(shown.slice(0, maxLine));
+    if (!shown || this.#left < 0) return;
+    const kept = shown.slice(0, maxLine);
+    this.#left -= kept.length;
+    this.#note(this.#left < 0 ? 'It said more, which is left out here.' : kept);
   }
 }

@@ -1,5 +1,5 @@
 import type { JobResult, Seal } from '@ritmo/protocol';
-import { RitmoError } from '../errors.js';
+import { codes, RitmoError } from '../errors.js';
 import type { Clock } from '../executor/host.js';
 import type { StateDir } from '../journal/state-dir.js';
 import { type LogSender, Spool } from '../log/index.js';
@@ -27,8 +27,27 @@ export async function report(
   const late = new RitmoError('RITMO_SERVER_UNREACHABLE', 'The server could not be told for 24 hours.');
   using bounded = withDeadline(signals, reportMs, late);
   await sender.finish(seal, bounded.signal);
-  await transport.finish(lease, result, bounded.signal);
+  try {
+    await transport.finish(lease, result, bounded.signal);
+  } catch (error) {
+    const known = RitmoError.from(error);
+    if (known.code !== 'RITMO_INVALID_REQUEST') throw error;
+    await transport.finish(lease, refused(result, known), bounded.signal);
+  }
   await forget(state, lease);
+}
+
+/** What is told instead of a result that the server cannot read: the job must not be left without an end. */
+function refused({ durationMs, log }: JobResult, error: RitmoError): JobResult {
+  const message = `The server refused the result of the build: ${error.message}`;
+  return {
+    outcome: 'errored',
+    failure: { code: 'RITMO_INTERNAL', message, retryable: false, hint: codes.RITMO_INTERNAL.hint },
+    steps: [],
+    durationMs,
+    artifacts: 0,
+    ...(log && { log }),
+  };
 }
 
 /** Removes journal entry and spool of a lease that needs them no more. */

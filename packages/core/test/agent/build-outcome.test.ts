@@ -1,6 +1,7 @@
 import type { JobInput } from '@ritmo/protocol';
 import { describe, expect, it } from 'vitest';
 import { staticSecrets } from '../../src/index.js';
+import { RitmoError } from '../../src/index.js';
 import { agentFixture } from '../support/agent-fixture.js';
 
 type Steps = JobInput['steps'];
@@ -105,6 +106,22 @@ describe('the outcome of a build', () => {
   it('notes what a step left running', async () => {
     const { entry } = await run({ steps: [{ run: 'leave 2\nexit 0' }] });
     expect(entry.notes.join('\n')).toMatch(/2 processes that the step left running were ended.*services/);
+  });
+});
+
+describe('a result that the server refuses', () => {
+  it('is told as errored instead, so that the job has an end', async () => {
+    const { agent, server } = await agentFixture();
+    const finish = server.finish.bind(server);
+    let refusals = 1;
+    server.finish = (lease, result, signal) => {
+      if (refusals === 0) return finish(lease, result, signal);
+      refusals -= 1;
+      return Promise.reject(new RitmoError('RITMO_INVALID_REQUEST', 'exitCode is no number'));
+    };
+    await agent.start();
+    const result = await server.submit({ name: 'odd', steps: [{ run: 'exit 1' }] }).finished;
+    expect(result).toMatchObject({ outcome: 'errored', failure: { code: 'RITMO_INTERNAL', retryable: false } });
   });
 });
 

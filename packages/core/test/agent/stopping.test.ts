@@ -1,7 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { agentFixture, type AgentFixture } from '../support/agent-fixture.js';
+import type { CollectedEntry } from '../../src/executor.js';
+import { folderArtifactStore } from '../../src/index.js';
+import { agentFixture, type AgentFixture, temporaryFolder } from '../support/agent-fixture.js';
+import { scriptedExecutor } from '../support/scripted-executor.js';
 import { MemoryServer, type MemoryJob } from '../support/memory-server.js';
 
 /** Starts an agent with one job and waits until its first step runs. */
@@ -50,6 +53,51 @@ describe('cancel', () => {
     expect(await job.finished).toMatchObject({ outcome: 'cancelled', steps: [] });
     await agent.drain();
     expect(executor.open.size).toBe(0);
+  });
+});
+
+describe('while artifacts are stored', () => {
+  /** An artifact without end. */
+  const endless = (): CollectedEntry => ({
+    kind: 'file',
+    path: 'out/endless',
+    mode: 0o644,
+    mtimeMs: 0,
+    size: 1_000_000_000,
+    body: (async function* () {
+      for (;;) {
+        await new Promise((resolve) => setImmediate(resolve));
+        yield new Uint8Array(1024);
+      }
+    })(),
+  });
+
+  async function storing(job: Partial<Parameters<MemoryServer['submit']>[0]>) {
+    const executor = scriptedExecutor({ artifacts: [endless()] });
+    const artifacts = folderArtifactStore(await temporaryFolder());
+    const fixture = await agentFixture({ executor, artifacts });
+    await fixture.agent.start();
+    const entry = fixture.server.submit({
+      name: 'large',
+      steps: [{ run: 'print built' }],
+      artifacts: [{ name: 'out', paths: ['out'] }],
+      ...job,
+    });
+    return { ...fixture, entry };
+  }
+
+  it('a cancel ends the build at once, and it has not succeeded', async () => {
+    const { server, entry, executor, agent } = await storing({});
+    await server.when(() => server.statuses.some(({ running: [build] }) => build?.phase === 'collecting'));
+    server.send({ seq: 1, type: 'cancel', jobId: 'job-1', epoch: 1, reason: 'user', graceMs: 10 });
+    expect(await entry.finished).toMatchObject({ outcome: 'cancelled', artifacts: 0 });
+    await agent.drain();
+    expect(executor.open.size).toBe(0);
+  });
+
+  it('the timeout of the job holds too', async () => {
+    const { entry } = await storing({ timeout: 300 });
+    expect(await entry.finished).toMatchObject({ outcome: 'timed_out', failure: { code: 'RITMO_JOB_TIMEOUT' } });
   });
 });
 

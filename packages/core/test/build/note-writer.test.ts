@@ -27,3 +27,11 @@ it('bounds a line without end', () => {
   writer.end();
   expect(lines.join('').length).toBeLessThanOrEqual(2000);
 });
+
+it('keeps so much of a tool that never stops, and says once that there was more', () => {
+  const lines: string[] = [];
+  const writer = new NoteWriter((line) => lines.push(line));
+  for (let count = 0; count < 3000; count += 1) writer.write('stderr', Buffer.from(`remote: ${'x'.repeat(1000)}\n`));
+  expect(lines.join('').length).toBeLessThan(1_100_000);
+  expect(lines.filter((line) => line.includes('left out'))).toEqual(['It said more, which is left out here.']);
+});

@@ -1,0 +1,20 @@
+import type { RitmoError } from '../errors.js';
+import type { Lease } from '../transport/transport.js';
+import type { BuildContext } from './context.js';
+import { forget } from './report.js';
+
+/** How long the server is asked to wait before it offers the job here again, in milliseconds. */
+const retryAfterMs = 30_000;
+
+/** Nothing was made: the offer goes back, and the attempt does not count. Never rejects. */
+export async function handBack(lease: Lease, error: RitmoError, context: BuildContext): Promise<void> {
+  const { transport, state, emit, reporting, log } = context;
+  log.warn({ err: error }, 'the job is handed back');
+  try {
+    await transport.release(lease, { code: error.code, message: error.message, retryAfterMs }, reporting);
+    await forget(state, lease);
+  } catch (cause) {
+    log.warn({ err: cause }, 'the offer could not be handed back');
+  }
+  emit('job:released', { jobId: lease.jobId, epoch: lease.epoch, code: error.code });
+}
