@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { ArtifactSource } from '@ritmo/agent-core';
 import type { Bucket, ObjectFacts } from './client.js';
 import { partSizeOf } from './part-size.js';
@@ -29,6 +30,8 @@ export async function sendInParts(parts: MultipartParts): Promise<string> {
   const upload = await openUpload(parts);
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
+  // Every part on its way listens.
+  setMaxListeners(0, both);
   const hash = createHash('sha256');
   const sending = new Set<Promise<void>>();
   // Buffers whose part has arrived: new ones would wait for the garbage collector by the dozen.

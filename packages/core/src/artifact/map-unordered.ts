@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * Runs `work` on items as they come, at most `limit` at once, and yields each result as it is there. The first
  * failure ends all: the others are aborted and waited for, and the source is told to stop.
@@ -9,6 +11,8 @@ export async function* mapUnordered<Item, Result>(
   signal: AbortSignal,
 ): AsyncGenerator<Result> {
   const controller = new AbortController();
+  // Every lane listens, and what it calls does too.
+  setMaxListeners(0, controller.signal);
   const follow = () => controller.abort(signal.reason);
   signal.addEventListener('abort', follow, { once: true });
   if (signal.aborted) follow();
