@@ -1,7 +1,9 @@
+import { setMaxListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { Wakeups } from '../src/logs/wakeups.js';
 
 const quiet = new AbortController().signal;
+setMaxListeners(0, quiet);
 
 /** Readers that count how often they were woken. */
 function readers(wakeups: Wakeups, count: number) {

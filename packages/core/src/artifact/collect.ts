@@ -118,7 +118,7 @@ class Collection {
       'RITMO_ARTIFACT_MISSING',
       `Nothing matched the required ${missing.length === 1 ? 'artifact' : 'artifacts'} ${names}.`,
     );
-    return failureOf(error);
+    return failureOf(error, this.#request.mask);
   }
 
   async *#sourcesOf(artifact: JobArtifact): AsyncGenerator<ArtifactSource> {
@@ -144,7 +144,8 @@ class Collection {
       seen.add(path);
       this.#count(entry);
       this.#matched.set(name, (this.#matched.get(name) ?? 0) + 1);
-      yield await sourceOf(entry, { name, path, ...expiry }, stagingDir, signal);
+      const shown = entry.kind === 'link' ? { ...entry, target: mask(entry.target) } : entry;
+      yield await sourceOf(shown, { name, path, ...expiry }, stagingDir, signal);
     }
   }
 

@@ -1,5 +1,6 @@
 import { RitmoError } from '../errors.js';
 import type { ApiCall, ApiClient } from './api-client.js';
+import { untilAnswered } from './retry.js';
 import { refusalError, type Settled } from './server-answer.js';
 import type { Lease } from './transport.js';
 
@@ -19,8 +20,17 @@ export class JobCalls {
 
   /** Rejects with RITMO_FENCED where the job is over; other refusals are for the caller. */
   async settle<T>(lease: Lease, call: JobCall<T>, signal: AbortSignal): Promise<Settled<T>> {
-    const path = `/v1/jobs/${encodeURIComponent(lease.jobId)}${call.path}`;
-    const settled = await this.#api.settle({ ...call, path, token: lease.token }, signal);
+    return this.settleEach(lease, () => Promise.resolve(call), signal);
+  }
+
+  /** As `settle`, with a call that is made anew for each try. */
+  async settleEach<T>(lease: Lease, make: () => Promise<JobCall<T>>, signal: AbortSignal): Promise<Settled<T>> {
+    const attempt = async () => {
+      const call = await make();
+      const path = `/v1/jobs/${encodeURIComponent(lease.jobId)}${call.path}`;
+      return this.#api.attempt({ ...call, path, token: lease.token }, signal);
+    };
+    const settled = await untilAnswered(attempt, this.#api, signal);
     if (settled.kind === 'refused' && isOver(settled.status, settled.error.code)) throw over(lease, settled);
     return settled;
   }

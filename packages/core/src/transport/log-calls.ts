@@ -1,8 +1,16 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { type AppendAnswer, appendAnswer, empty, epochHeader, logNextHeader, type Seal } from '@ritmo/protocol';
+import {
+  type AppendAnswer,
+  appendAnswer,
+  empty,
+  epochHeader,
+  logNextHeader,
+  maxAppendBytes,
+  type Seal,
+} from '@ritmo/protocol';
 import type { ApiClient } from './api-client.js';
-import type { JobCalls } from './job-calls.js';
+import type { JobCall, JobCalls } from './job-calls.js';
 import { untilAnswered } from './retry.js';
 import { type Attempt, refusalError, type Settled } from './server-answer.js';
 import type { Lease } from './transport.js';
@@ -13,6 +21,11 @@ const minCompressBytes = 2048;
 /** A server that takes less than this at once takes no log. */
 const minAppendBytes = 1024;
 const timeoutMs = 60_000;
+/** An append that takes longer than `slowMs` is followed by smaller ones, down to the least; a quick one by larger ones. */
+const slowMs = 5_000;
+const quickMs = 1_000;
+const firstPaceBytes = 512 * 1024;
+const leastPaceBytes = 16 * 1024;
 
 /** The log of a build on its way: append, where to go on, seal. */
 export class LogCalls {
@@ -20,6 +33,8 @@ export class LogCalls {
   readonly #jobs: JobCalls;
   /** Most bytes in one append; halved when the server, or a proxy before it, says that it is too much. */
   #maxBytes = Number.POSITIVE_INFINITY;
+  /** Most bytes that the line carries in good time. */
+  #paceBytes = firstPaceBytes;
 
   constructor(api: ApiClient, jobs: JobCalls) {
     this.#api = api;
@@ -29,8 +44,7 @@ export class LogCalls {
   /** Sends as much as the server takes at once; `next` says how much that was. */
   async append(lease: Lease, offset: number, bytes: Uint8Array, signal: AbortSignal): Promise<AppendAnswer> {
     for (;;) {
-      const part = bytes.subarray(0, this.#maxBytes);
-      const settled = await this.#put(lease, offset, part, signal);
+      const { settled, part } = await this.#put(lease, offset, bytes, signal);
       if (settled.kind === 'ok') return settled.value;
       const { status, error } = settled;
       if (status === 416 && error.next !== undefined) return { next: error.next };
@@ -58,24 +72,46 @@ export class LogCalls {
     throw refusalError(status, error);
   }
 
-  async #put(lease: Lease, offset: number, bytes: Uint8Array, signal: AbortSignal): Promise<Settled<AppendAnswer>> {
-    const packed = await this.#pack(bytes);
-    return this.#jobs.settle(
-      lease,
-      {
-        method: 'PUT',
-        path: `/log?offset=${offset}`,
-        bytes: packed ?? bytes,
-        headers: {
-          [epochHeader]: String(lease.epoch),
-          ...(packed === undefined ? {} : { 'content-encoding': 'gzip' }),
-        },
-        schema: appendAnswer,
-        timeoutMs,
-        sizeMatters: bytes.length > minAppendBytes,
+  /** Each try takes as much as the line is known to carry by then. */
+  async #put(
+    lease: Lease,
+    offset: number,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<{ readonly settled: Settled<AppendAnswer>; readonly part: Uint8Array }> {
+    let part = bytes;
+    let begun: number | undefined;
+    const make = async () => {
+      if (begun !== undefined) this.#learn(part, this.#api.clock.monotonic() - begun);
+      begun = this.#api.clock.monotonic();
+      part = bytes.subarray(0, Math.min(this.#maxBytes, this.#paceBytes));
+      return this.#call(lease, offset, part);
+    };
+    const settled = await this.#jobs.settleEach(lease, make, signal);
+    if (begun !== undefined) this.#learn(part, this.#api.clock.monotonic() - begun);
+    return { settled, part };
+  }
+
+  async #call(lease: Lease, offset: number, part: Uint8Array): Promise<JobCall<AppendAnswer>> {
+    const packed = await this.#pack(part);
+    return {
+      method: 'PUT',
+      path: `/log?offset=${offset}`,
+      bytes: packed ?? part,
+      headers: {
+        [epochHeader]: String(lease.epoch),
+        ...(packed === undefined ? {} : { 'content-encoding': 'gzip' }),
       },
-      signal,
-    );
+      schema: appendAnswer,
+      timeoutMs,
+      sizeMatters: part.length > minAppendBytes,
+    };
+  }
+
+  #learn(part: Uint8Array, tookMs: number): void {
+    if (tookMs > slowMs) this.#paceBytes = Math.max(leastPaceBytes, this.#paceBytes / 2);
+    else if (tookMs < quickMs && part.length === this.#paceBytes)
+      this.#paceBytes = Math.min(maxAppendBytes, this.#paceBytes * 2);
   }
 
   /** Packed where the network is slower than the packing, and where it is worth it. */

@@ -34,6 +34,28 @@ describe('the log on its way', () => {
     expect(gunzipSync(server.seen[0]?.body ?? '').equals(bytes)).toBe(true);
   });
 
+  it('goes in smaller pieces over a line that is slow, and in larger ones when it is quick again', async () => {
+    let slow = true;
+    await using server = await fakeServer((seen, response, socket) => {
+      const { time } = clock;
+      clock.time = time + (slow ? 6_000 : 10);
+      return json(200, { next: seen.body.length })(seen, response, socket);
+    });
+    const clock = { ...systemClock, time: 0, monotonic: () => clock.time };
+    const address = { base: `http://${server.address}`, loopback: true };
+    await using api = new ApiClient({ address, clock, random: Math.random, log: silentLogger });
+    const log = new LogCalls(api, new JobCalls(api));
+    const bytes = Buffer.alloc(4 * 1024 * 1024);
+    const sizes = async (calls: number): Promise<number[]> => {
+      const from = server.seen.length;
+      for (let call = 0; call < calls; call++) await log.append(lease, 0, bytes, never());
+      return server.seen.slice(from).map(({ body }) => body.length / 1024);
+    };
+    expect(await sizes(8)).toEqual([512, 256, 128, 64, 32, 16, 16, 16]);
+    slow = false;
+    expect(await sizes(10)).toEqual([16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 4096]);
+  });
+
   it('goes on where the server says after a gap', async () => {
     await using server = await fakeServer(refusal(416, 'RITMO_LOG_GAP', { next: 12 }));
     await using transport = transportTo(server);

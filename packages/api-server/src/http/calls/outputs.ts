@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { attemptHeader, routes } from '@ritmo/protocol/routes';
 import type { Context } from 'hono';
@@ -31,7 +30,7 @@ export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authentica
         ? logReader.followJob(row.id, offset, controller.signal)
         : logReader.followAttempt(row.id, epoch, offset, controller.signal);
     return answerDirectly(counted(source, metrics, query.follow === true, release), {
-      outgoing: context.env.outgoing as ServerResponse,
+      outgoing: context.env.outgoing,
       headers,
       log: services.settings.log,
       controller,
