@@ -1,9 +1,20 @@
+import { loud } from './log/loud.js';
+import { printToReader } from './log/print-to-reader.js';
+import { readers } from './log/readers.js';
 import { idle } from './system/idle.js';
 import { latency } from './system/latency.js';
 import { manyJobs } from './system/many-jobs.js';
 import { throughput } from './system/throughput.js';
 
-const benches: Readonly<Record<string, () => Promise<void>>> = { latency, throughput, idle, 'many-jobs': manyJobs };
+const benches: Readonly<Record<string, () => Promise<void>>> = {
+  latency,
+  throughput,
+  idle,
+  'many-jobs': manyJobs,
+  'print-to-reader': printToReader,
+  readers,
+  loud,
+};
 
 /** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */
 const names = process.argv.slice(2);

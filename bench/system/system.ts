@@ -12,11 +12,15 @@ export const bin = fileURLToPath(new URL('../../packages/cli/dist/bin.js', impor
 /** A server and a worker in processes of their own, with a tap between them. */
 export interface System extends AsyncDisposable {
   readonly tap: Tap;
+  /** Of the server itself, past the tap, with what its calls need. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly agentPid: number;
   readonly serverPid: number;
   /** Hands a job in, past the tap; answers its id. */
   submit(job: object): Promise<string>;
   get(path: string): Promise<Response>;
+  cancel(id: string): Promise<void>;
   /** Resolves with the job when it has ended. */
   ended(id: string): Promise<{ readonly state: string; readonly failure?: { readonly message: string } }>;
 }
@@ -24,6 +28,8 @@ export interface System extends AsyncDisposable {
 export async function startSystem(options: {
   readonly maxConcurrent: number;
   readonly logLevel?: string;
+  /** More flags for the worker. */
+  readonly flags?: readonly string[];
 }): Promise<System> {
   const folder = await mkdtemp(join(tmpdir(), 'ritmo-bench-'));
   await chmod(folder, 0o711);
@@ -41,6 +47,7 @@ export async function startSystem(options: {
       '--max-concurrent',
       String(options.maxConcurrent),
     ],
+    ...(options.flags ?? []),
   ]);
   const token = (await readFile(join(dataDir, 'user.token'), 'utf8')).trim();
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
@@ -48,6 +55,11 @@ export async function startSystem(options: {
   const get = (path: string) => fetch(`${url}${path}`, { headers });
   return {
     tap,
+    url,
+    headers,
+    async cancel(id) {
+      await fetch(`${url}/v1/jobs/${id}/cancel`, { method: 'POST', headers, body: '{}' });
+    },
     agentPid: agent.pid as number,
     serverPid: server.pid as number,
     get,
