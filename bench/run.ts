@@ -1,5 +1,8 @@
 import { artifacts } from './artifacts/s3.js';
 import { cancel } from './system/cancel.js';
+import { loud } from './log/loud.js';
+import { printToReader } from './log/print-to-reader.js';
+import { readers } from './log/readers.js';
 import { idle } from './system/idle.js';
 import { latency } from './system/latency.js';
 import { manyJobs } from './system/many-jobs.js';
@@ -12,6 +15,9 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   'many-jobs': manyJobs,
   artifacts,
   cancel,
+  'print-to-reader': printToReader,
+  readers,
+  loud,
 };
 
 /** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */

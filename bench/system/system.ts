@@ -12,6 +12,9 @@ export const bin = fileURLToPath(new URL('../../packages/cli/dist/bin.js', impor
 /** A server and a worker in processes of their own, with a tap between them. */
 export interface System extends AsyncDisposable {
   readonly tap: Tap;
+  /** Of the server itself, past the tap, with what its calls need. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly agentPid: number;
   readonly serverPid: number;
   /** Hands a job in, past the tap; answers its id. */
@@ -27,6 +30,8 @@ export async function startSystem(options: {
   readonly logLevel?: string;
   /** `process` where it is not said. */
   readonly isolation?: string;
+  /** More flags for the worker. */
+  readonly flags?: readonly string[];
 }): Promise<System> {
   const folder = await mkdtemp(join(tmpdir(), 'ritmo-bench-'));
   await chmod(folder, 0o711);
@@ -44,6 +49,7 @@ export async function startSystem(options: {
       '--max-concurrent',
       String(options.maxConcurrent),
     ],
+    ...(options.flags ?? []),
   ]);
   const token = (await readFile(join(dataDir, 'user.token'), 'utf8')).trim();
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
@@ -51,6 +57,8 @@ export async function startSystem(options: {
   const get = (path: string) => fetch(`${url}${path}`, { headers });
   return {
     tap,
+    url,
+    headers,
     agentPid: agent.pid as number,
     serverPid: server.pid as number,
     get,

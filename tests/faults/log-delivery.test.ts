@@ -33,7 +33,7 @@ async function outage(proxy: FaultProxy, fault: Fault): Promise<void> {
   proxy.fault = () => 'pass';
 }
 
-describe('10 MB/s of output', { timeout: (outageSeconds + 120) * 1000 }, () => {
+describe('10 MB/s of output', { timeout: (outageSeconds * 10 + 120) * 1000 }, () => {
   it.each<[string, Fault]>([
     ['a server that is down', 'reset'],
     ['a proxy that answers 503', 'page'],
