@@ -119,7 +119,7 @@ describe.runIf(root)('with network isolated', () => {
     await service[Symbol.asyncDispose]();
   });
 
-  it('it is declared, and what a job gets that asks for nothing', () => {
+  it('is declared, and what a job gets that asks for nothing', () => {
     expect(bench.executor.capabilities).toMatchObject({ defaultNetwork: 'isolated', network: ['isolated', 'none'] });
   });
 
@@ -245,7 +245,7 @@ describe.runIf(root)('with network isolated', () => {
 });
 
 describe('where a private network cannot be made', () => {
-  it('it is not declared, refused, and the programs that are missing are named', async () => {
+  it('is not declared, but refused, and the programs that are missing are named', async () => {
     expect(findNetworkTools('/nowhere')).toEqual({ missing: ['unshare', 'nsenter', 'setpriv', 'ip', 'slirp4netns'] });
     await using bare = await Workbench.open({ level: 'bare' });
     await expect(bare.volume({ network: 'isolated' })).rejects.toMatchObject({ code: 'RITMO_EXECUTOR_UNSUPPORTED' });
