@@ -71,6 +71,13 @@ describe.runIf(process.getuid?.() === 0)('a limit', () => {
     expect(usage.memoryPeakBytes).toBeGreaterThan(100 * mebibyte);
   });
 
+  it('is said in the first lines of the log, and that there is none, too', async () => {
+    await using limited = await bench.sandbox({ limits: { pids: 50, memoryBytes: 64 * mebibyte } });
+    expect(limited.description).toMatch(/; limited: memory, pids$/);
+    await using free = await bench.sandbox();
+    expect(free.description).toMatch(/; no limits asked for$/);
+  });
+
   it('leaves no control group behind', async () => {
     const sandbox = await bench.sandbox({ limits: { pids: 50 } });
     await sh(sandbox, 'sleep 600 & exit 3');
