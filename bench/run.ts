@@ -3,6 +3,7 @@ import { cancel } from './system/cancel.js';
 import { loud } from './log/loud.js';
 import { printToReader } from './log/print-to-reader.js';
 import { readers } from './log/readers.js';
+import { processStart } from './process/start.js';
 import { idle } from './system/idle.js';
 import { latency } from './system/latency.js';
 import { manyJobs } from './system/many-jobs.js';
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   'print-to-reader': printToReader,
   readers,
   loud,
+  process: processStart,
 };
 
 /** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */

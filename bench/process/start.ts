@@ -15,6 +15,7 @@ export async function processStart(): Promise<void> {
   chmodSync(root, 0o711);
   try {
     for (const level of ['sandbox', 'bare'] as const) await measure(level, root);
+    await measureLimits(root);
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
@@ -22,7 +23,7 @@ export async function processStart(): Promise<void> {
 
 async function measure(level: 'sandbox' | 'bare', stateDir: string): Promise<void> {
   await using executor = await processExecutor({ level }).open(hostIn(stateDir, `bench-${level}`));
-  const request = requestOf(executor.capabilities.defaultNetwork);
+  const request = requestOf(level === 'sandbox' ? 'none' : 'host');
   const scope = { signal: never(), progress: () => undefined, record: () => Promise.resolve() };
   const prepare = async () => await executor.prepare(request, await executor.allocate(request, scope), scope);
 
@@ -60,6 +61,93 @@ async function measure(level: 'sandbox' | 'bare', stateDir: string): Promise<voi
     `spawn ${ms1(median(floor))} (best ${ms1(Math.min(...floor))}), ${ms1(over)} over${aim}`,
   );
   print(`${level}: allocate, prepare, \`true\`, dispose`, ms1(median(jobs)), `best ${ms1(Math.min(...jobs))}`);
+}
+
+/** What each promise beyond the bare sandbox adds. */
+async function measureLimits(stateDir: string): Promise<void> {
+  await using executor = await processExecutor().open(hostIn(stateDir, 'bench-limits'));
+  const { capabilities } = executor;
+  const scope = { signal: never(), progress: () => undefined, record: () => Promise.resolve() };
+  const prepare = async (over: Partial<SandboxRequest>) => {
+    const request = { ...requestOf('none'), ...over };
+    return await executor.prepare(request, await executor.allocate(request, scope), scope);
+  };
+  const wholeJob = async (over: Partial<SandboxRequest>, steps = 1) => {
+    const figures: number[] = [];
+    for (let i = 0; i < rounds / 2; i++) {
+      figures.push(
+        await timed(async () => {
+          await using sandbox = await prepare(over);
+          for (let n = 0; n < steps; n++) await step(sandbox, ['echo', String(n)]);
+        }),
+      );
+    }
+    return median(figures);
+  };
+  const plain = await wholeJob({});
+  print('sandbox: whole job, network none', ms1(plain), '');
+  const limits = { memoryBytes: 2 ** 30, pids: 1_000, cpus: 1 };
+  if (capabilities.limits.includes('memory')) {
+    print('sandbox: whole job with memory, cpu, pids', ms1(await wholeJob({ limits })), 'aim 25 over spawn');
+  }
+  const withDisk = await wholeJob({ limits: { diskBytes: 10 * 2 ** 30 } });
+  print('sandbox: whole job with a disk of 10 GiB', ms1(withDisk), `${ms1(withDisk - plain)} over; aim 70 over`);
+  if (capabilities.network.includes('isolated')) {
+    print('sandbox: whole job, network isolated', ms1(await wholeJob({ network: 'isolated' })), '');
+  }
+  print('sandbox: job of 3 steps', ms1(await wholeJob({}, 3)), 'aim 100');
+  print('sandbox: kill of 50 processes', ms1(median(await kills(prepare))), 'aim 20');
+  print('agent memory for an idle build', `${(await idleBytes(prepare)).toFixed(2)} MiB`, 'aim 2');
+}
+
+async function kills(prepare: (over: Partial<SandboxRequest>) => Promise<Sandbox>): Promise<number[]> {
+  const figures: number[] = [];
+  await using sandbox = await prepare({});
+  for (let i = 0; i < 7; i++) {
+    const cancel = new AbortController();
+    let printed = '';
+    let up = () => undefined as void;
+    const ready = new Promise<void>((resolve) => (up = resolve));
+    const script = 'i=0; while [ $i -lt 50 ]; do setsid sleep 600 & i=$((i+1)); done; echo up; wait';
+    const write = (_: string, bytes: Uint8Array) => {
+      printed += Buffer.from(bytes).toString();
+      if (printed.includes('up')) up();
+    };
+    const run = sandbox.run(
+      { id: 'kill', argv: ['sh', '-c', script], env: {} },
+      { signal: cancel.signal, stop: { signal: 'SIGTERM', graceMs: 0 }, output: { write } },
+    );
+    await ready;
+    figures.push(
+      await timed(async () => {
+        cancel.abort({ reason: 'user', graceMs: 0 });
+        await run;
+      }),
+    );
+  }
+  return figures;
+}
+
+/** MiB of resident memory that each of 20 sandboxes adds, each in the middle of a step that waits. */
+async function idleBytes(prepare: (over: Partial<SandboxRequest>) => Promise<Sandbox>): Promise<number> {
+  const builds = 20;
+  const before = process.memoryUsage().rss;
+  const cancel = new AbortController();
+  const sandboxes = await Promise.all(
+    Array.from({ length: builds }, (_, slot) => prepare({ sandboxId: `idle-${slot}`, slot })),
+  );
+  const runs = sandboxes.map((sandbox) =>
+    sandbox.run(
+      { id: 'idle', argv: ['sleep', '600'], env: {} },
+      { signal: cancel.signal, stop: { signal: 'SIGTERM', graceMs: 0 }, output: { write: () => undefined } },
+    ),
+  );
+  await sleep(1_000);
+  const grown = process.memoryUsage().rss - before;
+  cancel.abort({ reason: 'user', graceMs: 0 });
+  await Promise.all(runs);
+  await Promise.all(sandboxes.map((sandbox) => sandbox[Symbol.asyncDispose]()));
+  return grown / builds / 2 ** 20;
 }
 
 async function step(

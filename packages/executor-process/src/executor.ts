@@ -32,14 +32,11 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
     const user = { uid: options.uidBase, gid: options.uidBase };
     // The bare level bounds nothing: what its processes do before they are in a group is theirs.
     cgroups = options.level === 'sandbox' ? openCgroups(`ritmo-${ownerHash(host)}`, user) : undefined;
+    const disk = await disksOf(options, instance);
     const network = options.level === 'sandbox' ? await Networks.tryOut(instance, user) : undefined;
     networks = network instanceof Networks ? network : undefined;
     const isolatedNetwork = networks !== undefined;
     const { level, facts } = await openLevel({ options, host, shared, instance, cgroups, isolatedNetwork });
-    const disk =
-      options.level === 'sandbox' && options.diskLimit === 'auto'
-        ? await tryDisk(instance)
-        : { kind: 'watch' as const, why: 'the operator has chosen so' };
     memory = await openMemoryFolder({ path: join(host.stateDir, 'memory'), maxBytes: memoryBytes });
     const executor = new ProcessExecutor({
       host,
@@ -76,6 +73,11 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
     await removeInstanceFolder(instance);
     throw error;
   }
+}
+
+async function disksOf({ level, diskLimit }: ResolvedOptions, instance: string): ReturnType<typeof tryDisk> {
+  if (level === 'bare') return { kind: 'watch' };
+  return diskLimit === 'auto' ? await tryDisk(instance) : { kind: 'watch', why: 'the operator has chosen so' };
 }
 
 function openSandboxesFolder({ workspaceRoot, uidBase }: ResolvedOptions, host: ExecutorHost): string {

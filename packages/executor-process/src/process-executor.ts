@@ -37,7 +37,7 @@ import { JobVolume } from './job/volume.js';
 import type { SharedPaths } from './mounts/shared-paths.js';
 import type { JobNetwork, Networks } from './network/networks.js';
 import type { ResolvedOptions } from './options.js';
-import { refuseUnsupported } from './refuse.js';
+import { limitsInWords, refuseUnsupported } from './refuse.js';
 import type { CommandHost } from './step/run-command.js';
 import { trySandbox } from './trial.js';
 
@@ -159,7 +159,7 @@ export class ProcessExecutor implements Executor {
       throw new RitmoError('RITMO_INTERNAL', `The volume was not allocated for sandbox ${request.sandboxId}.`);
     }
     volume.job.assertUsable();
-    return await Promise.resolve(new ProcessSandbox(volume.job, this.#describe(volume.job)));
+    return await Promise.resolve(new ProcessSandbox(volume.job, this.#describe(volume.job, request.limits)));
   }
 
   async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {
@@ -240,7 +240,7 @@ export class ProcessExecutor implements Executor {
     }
   }
 
-  #describe(job: Job): string {
+  #describe(job: Job, limits: ResourceLimits): string {
     const { memory } = this.#settings;
     const where = {
       'tmpfs-noswap': '',
@@ -248,7 +248,8 @@ export class ProcessExecutor implements Executor {
       shm: ', secrets in memory that may be swapped',
       disk: ', secrets on disk',
     };
-    return `${job.description}${memory.mayReachDisk ? where[memory.kind] : ''}`;
+    const limited = this.capabilities.limits.length === 0 ? '' : limitsInWords(limits);
+    return `${job.description}${limited}${memory.mayReachDisk ? where[memory.kind] : ''}`;
   }
 
   #mark(id: SandboxId): string {

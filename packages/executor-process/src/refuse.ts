@@ -31,6 +31,13 @@ export function refuseUnsupported(request: SandboxRequest, capabilities: Executo
   if (!Number.isSafeInteger(slot) || slot < 0) throw new RitmoError('RITMO_INTERNAL', `${slot} is no slot.`);
 }
 
+/** What of a job is bounded, for its log. */
+export function limitsInWords(limits: ResourceLimits): string {
+  const asked = Object.entries(limitNames).filter(([limit]) => limits[limit as keyof ResourceLimits] !== undefined);
+  const names = [...new Set(asked.map(([, name]) => name))];
+  return names.length === 0 ? '; no limits asked for' : `; limited: ${names.join(', ')}`;
+}
+
 function unsupported(what: string, hint: string): RitmoError {
   return new RitmoError('RITMO_EXECUTOR_UNSUPPORTED', `The process executor does not offer ${what}.`, { hint });
 }

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sh, Workbench } from './support/bench.js';
 
@@ -71,6 +71,13 @@ describe.runIf(process.getuid?.() === 0)('a limit', () => {
     expect(usage.memoryPeakBytes).toBeGreaterThan(100 * mebibyte);
   });
 
+  it('is said in the first lines of the log, and that there is none, too', async () => {
+    await using limited = await bench.sandbox({ limits: { pids: 50, memoryBytes: 64 * mebibyte } });
+    expect(limited.description).toMatch(/; limited: memory, pids$/);
+    await using free = await bench.sandbox();
+    expect(free.description).toMatch(/; no limits asked for$/);
+  });
+
   it('leaves no control group behind', async () => {
     const sandbox = await bench.sandbox({ limits: { pids: 50 } });
     await sh(sandbox, 'sleep 600 & exit 3');
@@ -81,8 +88,9 @@ describe.runIf(process.getuid?.() === 0)('a limit', () => {
 });
 
 function controlGroups(name: string): { groups: string[] } {
-  const groups = readdirSync('/sys/fs/cgroup', { recursive: true, encoding: 'utf8' });
-  return { groups: groups.filter((path) => path.includes('ritmo-') && path.endsWith(`/${name}`)) };
+  // Groups of others come and go meanwhile, which `find` passes over.
+  const { stdout } = spawnSync('find', ['/sys/fs/cgroup', '-type', 'd', '-name', name], { encoding: 'utf8' });
+  return { groups: stdout.split('\n').filter((path) => path.includes('/ritmo-')) };
 }
 
 describe('at the bare level a limit', () => {

@@ -223,6 +223,48 @@ describe('what an operator shows to builds', () => {
   });
 });
 
+describe.runIf(root)('what an agent leaves or cannot show', () => {
+  it('a folder that only its owner may read ends a tool with a sentence and a hint', async () => {
+    const closed = mkdtempSync(join(tmpdir(), 'ritmo-closed-'));
+    try {
+      await using bench = await Workbench.open();
+      const { volume } = await bench.volume();
+      const { stepScope } = outputScope();
+      const tool = { argv: ['ls', closed] as const, env: {}, readOnlyPaths: [closed] };
+      expect(await volume.runTool(tool, stepScope)).toMatchObject({
+        status: 'not-started',
+        error: {
+          message: expect.stringContaining('cannot read') as string,
+          hint: expect.stringContaining('chmod') as string,
+        },
+      });
+      await volume[Symbol.asyncDispose]();
+      await expect(Workbench.open({ binds: [{ source: closed, target: '/opt/x' }] })).rejects.toMatchObject({
+        code: 'RITMO_EXECUTOR_UNAVAILABLE',
+        message: expect.stringContaining('cannot read') as string,
+      });
+    } finally {
+      rmSync(closed, { recursive: true });
+    }
+  });
+
+  it('memory that a killed agent has left mounted is named by the next look', async () => {
+    const stateDir = mkdtempSync(join(tmpdir(), 'ritmo-stray-'));
+    mkdirSync(join(stateDir, 'memory'));
+    spawnSyncOk('mount', ['-t', 'ramfs', 'ritmo', join(stateDir, 'memory')]);
+    try {
+      await using bench = await Workbench.open();
+      const { health, detail } = await bench.executor.probe(new AbortController().signal);
+      expect(health).toBe('degraded');
+      expect(detail).toContain(`umount ${join(stateDir, 'memory')}`);
+      expect(detail).not.toContain(bench.stateDir);
+    } finally {
+      spawnSyncOk('umount', [join(stateDir, 'memory')]);
+      rmSync(stateDir, { recursive: true });
+    }
+  });
+});
+
 describe('users and refusals', () => {
   it.runIf(root)('gives two agents of one machine different users for the same slot', async () => {
     await using one = await Workbench.open();

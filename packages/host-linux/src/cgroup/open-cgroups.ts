@@ -17,7 +17,7 @@ export function openCgroups(name: string, user: Owner): Cgroups | undefined {
   const opened = [unified && CgroupsV2.open(name, unified), CgroupsV1.open(name, hierarchies)].filter(
     (groups) => groups !== undefined,
   );
-  const working = opened.filter((groups) => canJoin(groups, user));
+  const working = opened.filter((groups) => groups.limits.length > 0 && canJoin(groups, user));
   const best = working.toSorted((a, b) => b.limits.length - a.limits.length)[0];
   for (const groups of opened) if (groups !== best) groups.close();
   return best;
