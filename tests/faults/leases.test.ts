@@ -1,12 +1,10 @@
-import { cp, rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { readyWorker, serverProcess, startServer, startWorker, type TestServer } from '../support/cluster.js';
+import { readyWorker, startServer, startWorker, type TestServer } from '../support/cluster.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
 import { processesWithMarker } from '../support/witness.js';
 
 /** Leases that run out in the time of a test. */
-const short = { leaseTtlMs: 3_000, leaseSlackMs: 300, heartbeatMs: 300, sweepMs: 100, acceptWithinMs: 3_000 };
+const short = { leaseTtlMs: 8_000, leaseSlackMs: 300, heartbeatMs: 300, sweepMs: 100, acceptWithinMs: 8_000 };
 
 const soon = () => new Promise((resolve) => setTimeout(resolve, 20));
 
@@ -40,12 +38,13 @@ describe('a worker that is cut off from the server', () => {
     const proxy = await startFaultProxy(server.url);
     await readyWorker(server, { url: proxy.url, flags: ['--name', 'cut'] });
     const id = await server.submit({ name: 'again', onLost: 'requeue', attempts: 9, steps: [sleeper(7001)] });
-    await until('some', seen(7001, 1));
+    const before = await runsAt(server, id, 'cut');
+    await until('some', seen(7001, before));
     await readyWorker(server, { flags: ['--name', 'other'] });
     proxy.fault = () => 'hang';
     // The claim that hangs may be offered the job too; it comes back when nobody accepts it.
     const now = await runsAt(server, id, 'other');
-    expect(await processesWithMarker(seen(7001, 1))).toEqual([]);
+    expect(await processesWithMarker(seen(7001, before))).toEqual([]);
     proxy.fault = () => 'pass';
     await until('some', seen(7001, now));
     await server.call('POST', `/v1/jobs/${id}/cancel`, {});
@@ -61,7 +60,7 @@ describe('a worker that is cut off from the server', () => {
     const id = await server.submit({
       name: 'once',
       attempts: 3,
-      steps: [{ run: 'echo first; until [ -e go ]; do sleep 0.1; [ $SECONDS -gt 6 ] && touch go; done; echo last' }],
+      steps: [{ run: 'echo first; until [ -e go ]; do sleep 0.1; [ $SECONDS -gt 20 ] && touch go; done; echo last' }],
     });
     await server.when(id, ['running']);
     await readyWorker(server, { flags: ['--name', 'other'] });
@@ -78,12 +77,13 @@ describe('a frozen agent', () => {
     const server = await startServer(short);
     const frozen = await readyWorker(server, { flags: ['--name', 'frozen'] });
     const id = await server.submit({ name: 'again', onLost: 'requeue', attempts: 9, steps: [sleeper(7003)] });
-    await until('some', seen(7003, 1));
+    const before = await runsAt(server, id, 'frozen');
+    await until('some', seen(7003, before));
     await readyWorker(server, { flags: ['--name', 'other'] });
     frozen.kill('SIGSTOP');
     const now = await runsAt(server, id, 'other');
     frozen.kill('SIGCONT');
-    await until('none', seen(7003, 1));
+    await until('none', seen(7003, before));
     await until('some', seen(7003, now));
     expect(await server.job(id)).toMatchObject({ state: 'running', epoch: now, worker: 'other' });
     await server.call('POST', `/v1/jobs/${id}/cancel`, {});
@@ -108,71 +108,6 @@ describe('a frozen agent', () => {
     expect(await server.output(id)).toBe('one\ntwo\n');
   });
 });
-
-describe('a server that was set back to an old copy of its data', () => {
-  it('ends builds that it does not know, and the worker goes on', async () => {
-    const dataDir = await temporaryFolder();
-    const copy = await temporaryFolder();
-    const first = await serverProcess(dataDir);
-    const worker = await readyWorker(first.server);
-    const early = await first.server.submit({ name: 'early', steps: [{ run: 'true' }] });
-    await first.server.when(early, ['succeeded']);
-    first.program.kill('SIGTERM');
-    await first.program.ended;
-    await cp(dataDir, copy, { recursive: true });
-    const second = await serverProcess(dataDir, first.port);
-    const lost = await second.server.submit({ name: 'lost', steps: [sleeper(7005)] });
-    await until('some', seen(7005, 1));
-    second.program.kill('SIGKILL');
-    await second.program.ended;
-    await rm(dataDir, { recursive: true });
-    await cp(copy, dataDir, { recursive: true });
-    const third = await serverProcess(dataDir, first.port);
-    await until('none', seen(7005, 1));
-    expect((await third.server.call('GET', `/v1/jobs/${lost}`)).status).toBe(404);
-    const next = await third.server.submit({ name: 'next', steps: [{ run: 'echo alive' }] });
-    expect((await third.server.ended(next)).state).toBe('succeeded');
-    worker.kill('SIGTERM');
-    expect((await worker.ended).exitCode).toBe(0);
-  });
-
-  it('never makes two builds of one attempt that it hands out anew', async () => {
-    const dataDir = await temporaryFolder();
-    const copy = await temporaryFolder();
-    const first = await serverProcess(dataDir);
-    const worker = await readyWorker(first.server, { flags: ['--name', 'one', '--max-concurrent', '2'] });
-    await first.server.call('POST', `/v1/workers/${(await first.server.workers())[0]?.id}/pause`, {});
-    await worker.stderr.waitFor(/is paused/);
-    const id = await first.server.submit({ name: 'twice', steps: [sleeper(7006)] });
-    first.program.kill('SIGTERM');
-    await first.program.ended;
-    await cp(dataDir, copy, { recursive: true });
-    const second = await serverProcess(dataDir, first.port);
-    await second.server.call('POST', `/v1/workers/${(await second.server.workers())[0]?.id}/resume`, {});
-    await until('some', seen(7006, 1));
-    second.program.kill('SIGKILL');
-    await second.program.ended;
-    await rm(dataDir, { recursive: true });
-    await cp(copy, dataDir, { recursive: true });
-    const third = await serverProcess(dataDir, first.port);
-    await third.server.call('POST', `/v1/workers/${(await third.server.workers())[0]?.id}/resume`, {});
-    await third.server.when(id, ['running']);
-    const { epoch: now } = await third.server.job(id);
-    await until('some', seen(7006, now));
-    for (let look = 0; look < 20; look += 1) {
-      expect((await processesWithMarker('sleep\x007006.')).filter(isSleep).length).toBeLessThanOrEqual(1);
-      await soon();
-    }
-    await third.server.call('POST', `/v1/jobs/${id}/cancel`, {});
-    await third.server.when(id, ['cancelled']);
-    await until('none', 'sleep\x007006.');
-    worker.kill('SIGTERM');
-    await worker.ended;
-  });
-});
-
-/** The step itself, not the sandbox around it that has the script on its command line. */
-const isSleep = ({ command }: { readonly command: string }) => command.startsWith('sleep');
 
 describe('a name that another installation holds', () => {
   it('is refused, and the worker that holds it goes on with its build', async () => {
