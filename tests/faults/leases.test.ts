@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readyWorker, startServer, startWorker, type TestServer } from '../support/cluster.js';
+import { readyWorker, startServer, type TestServer } from '../support/cluster.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
 import { processesWithMarker } from '../support/witness.js';
 
@@ -51,78 +51,5 @@ describe('a worker that is cut off from the server', () => {
     expect(await server.when(id, ['cancelled'])).toMatchObject({ epoch: now, worker: 'other' });
     expect(await server.output(id)).toBe(`attempt ${now}\n`);
     await until('none', seen(7001, now));
-  });
-
-  it('lets a job that must not run twice go on, and reports it late', async () => {
-    const server = await startServer(short);
-    const proxy = await startFaultProxy(server.url);
-    await readyWorker(server, { url: proxy.url, flags: ['--name', 'cut'] });
-    const id = await server.submit({
-      name: 'once',
-      attempts: 3,
-      steps: [{ run: 'echo first; until [ -e go ]; do sleep 0.1; [ $SECONDS -gt 20 ] && touch go; done; echo last' }],
-    });
-    await server.when(id, ['running']);
-    await readyWorker(server, { flags: ['--name', 'other'] });
-    proxy.fault = () => 'hang';
-    await server.when(id, ['lost']);
-    proxy.fault = () => 'pass';
-    expect(await server.when(id, ['succeeded'])).toMatchObject({ epoch: 1, worker: 'cut' });
-    expect(await server.output(id)).toBe('first\nlast\n');
-  });
-});
-
-describe('a frozen agent', () => {
-  it('kills what another worker runs by now when it wakes, and none of its writes is taken', async () => {
-    const server = await startServer(short);
-    const frozen = await readyWorker(server, { flags: ['--name', 'frozen'] });
-    const id = await server.submit({ name: 'again', onLost: 'requeue', attempts: 9, steps: [sleeper(7003)] });
-    const before = await runsAt(server, id, 'frozen');
-    await until('some', seen(7003, before));
-    await readyWorker(server, { flags: ['--name', 'other'] });
-    frozen.kill('SIGSTOP');
-    const now = await runsAt(server, id, 'other');
-    frozen.kill('SIGCONT');
-    await until('none', seen(7003, before));
-    await until('some', seen(7003, now));
-    expect(await server.job(id)).toMatchObject({ state: 'running', epoch: now, worker: 'other' });
-    await server.call('POST', `/v1/jobs/${id}/cancel`, {});
-    await server.when(id, ['cancelled']);
-    expect(await server.output(id)).toBe(`attempt ${now}\n`);
-  });
-
-  it('goes on with its builds where it wakes in time', async () => {
-    const server = await startServer({ ...short, leaseTtlMs: 30_000 });
-    const frozen = await readyWorker(server, { flags: ['--name', 'frozen'] });
-    const id = await server.submit({
-      name: 'short freeze',
-      onLost: 'requeue',
-      attempts: 3,
-      steps: [{ run: 'echo one; sleep 3; echo two' }],
-    });
-    await server.when(id, ['running']);
-    frozen.kill('SIGSTOP');
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
-    frozen.kill('SIGCONT');
-    expect(await server.ended(id)).toMatchObject({ state: 'succeeded', epoch: 1 });
-    expect(await server.output(id)).toBe('one\ntwo\n');
-  });
-});
-
-describe('a name that another installation holds', () => {
-  it('is refused, and the worker that holds it goes on with its build', async () => {
-    const server = await startServer();
-    const worker = await readyWorker(server, { flags: ['--name', 'mine'] });
-    const id = await server.submit({
-      name: 'long',
-      steps: [{ run: 'until [ -e go ]; do sleep 0.1; [ $SECONDS -gt 4 ] && touch go; done; echo done' }],
-    });
-    await server.when(id, ['running']);
-    const thief = await startWorker(server, { flags: ['--name', 'mine'] });
-    expect((await thief.ended).exitCode).toBe(69);
-    expect(thief.stderr.text).toContain('RITMO_NAME_TAKEN');
-    expect(await server.ended(id)).toMatchObject({ state: 'succeeded', epoch: 1, worker: 'mine' });
-    worker.kill('SIGTERM');
-    expect((await worker.ended).exitCode).toBe(0);
   });
 });

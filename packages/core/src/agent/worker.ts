@@ -29,16 +29,7 @@ import type { AgentPatch, CheckedOptions } from './options.js';
 import { adoptLeftovers } from './recover.js';
 import { isolationOffers, register } from './registration.js';
 import { Slots } from './slots.js';
-
-/** What the agent is told by its worker. */
-export interface WorkerListener {
-  /** What heartbeats say. */
-  readonly state: () => WorkerStatus['state'];
-  /** The server's wish for the whole worker. */
-  readonly command: (command: 'pause' | 'resume' | 'drain') => void;
-  /** A loop ended with an error that ends the agent. */
-  readonly broken: (error: Error) => void;
-}
+import type { WorkerListener } from './worker-listener.js';
 
 interface Parts {
   readonly options: CheckedOptions;
