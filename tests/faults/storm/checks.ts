@@ -14,6 +14,8 @@ export async function brokenPromises(lab: Lab, id: string, mayRepeat: boolean): 
   const say = (what: string) => broken.push(`${job.name} (${id}): ${what}`);
   if (!ended.includes(job.state)) say(`is ${job.state}`);
   const { attempts } = job;
+  // Cancelled before it began: there is no log.
+  if (job.state === 'cancelled' && job.startedAt === undefined) return broken;
   if (!mayRepeat && attempts.length > 1) say(`had ${attempts.length} attempts and may have one`);
   const last = attempts.at(-1);
   if (!last || last.epoch !== job.epoch) say('its last attempt is not its epoch');

@@ -4,7 +4,8 @@ import { setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { apiArtifactStore } from '../artifact/index.js';
 import type { ArtifactStore } from '../artifact/store.js';
-import { resourceLimits } from '../build/admission.js';
+import type { Build } from '../build/build.js';
+import { limitsOf } from '../build/admission.js';
 import type { BuildContext } from '../build/context.js';
 import type { CacheStore } from '../cache/store.js';
 import { type Code, RitmoError } from '../errors.js';
@@ -28,16 +29,7 @@ import type { AgentPatch, CheckedOptions } from './options.js';
 import { adoptLeftovers } from './recover.js';
 import { isolationOffers, register } from './registration.js';
 import { Slots } from './slots.js';
-
-/** What the agent is told by its worker. */
-export interface WorkerListener {
-  /** What heartbeats say. */
-  readonly state: () => WorkerStatus['state'];
-  /** The server's wish for the whole worker. */
-  readonly command: (command: 'pause' | 'resume' | 'drain') => void;
-  /** A loop ended with an error that ends the agent. */
-  readonly broken: (error: Error) => void;
-}
+import type { WorkerListener } from './worker-listener.js';
 
 interface Parts {
   readonly options: CheckedOptions;
@@ -73,6 +65,8 @@ export class Worker {
   #lastClaim: { readonly at: string; readonly offers: number } | undefined;
   #lastBeat: string | undefined;
   #failedBeats = 0;
+  /** Until when the server, which answers, knew of a build. */
+  readonly #unknownSince = new WeakMap<Build, number>();
   readonly #loops: Promise<void>[];
   #closed: Promise<void> | undefined;
   /** The builds that the heartbeat under way names, and when it was made. */
@@ -162,6 +156,7 @@ export class Worker {
     try {
       const { entries, broken } = await state.journal.read();
       for (const file of broken) log.error({ file }, 'a journal entry cannot be read; its job is left to its lease');
+      if (broken.length === 0) await state.sweepSpools(entries);
       executors = await openExecutors(
         { bindings: options.executors, state, log, clock, emit: (event, payload) => events.emit(event, payload) },
         signal,
@@ -211,14 +206,12 @@ export class Worker {
     return this.#health.health;
   }
 
-  spoolBytes(): Promise<number> {
-    return this.#parts.state.spoolBytes();
-  }
+  spoolBytes = (): Promise<number> => this.#parts.state.spoolBytes();
 
   get facts(): WorkerFacts {
     const { options, name } = this.#parts;
     const { max, held, free } = this.#slots;
-    const { disk, executors } = this.#health.health;
+    const { disk, executors } = this.health;
     return {
       id: this.#registration.workerId,
       name,
@@ -300,13 +293,12 @@ export class Worker {
   }
 
   #reserve(job: Job): Disposable {
-    const { executors, options } = this.#parts;
+    const { executors } = this.#parts;
     const name = job.isolation ?? executors[0]?.name;
     if (name !== undefined && executors.some((executor) => executor.name === name) && !this.#health.canUse(name)) {
       throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', `The ${name} executor of this worker cannot work now.`);
     }
-    const defaults = options.policy.defaultLimits as BuildContext['policy']['defaultLimits'];
-    return this.#room.take({ ...defaults, ...resourceLimits(job.limits) });
+    return this.#room.take(limitsOf(job, this.#context.policy));
   }
 
   #healthChanged(health: Health): void {
@@ -348,13 +340,21 @@ export class Worker {
     for (const { jobId, epoch, verdict, cancel } of jobs) {
       const build = this.builds.find(jobId, epoch);
       if (!build) continue;
-      if (verdict === 'fenced') build.fence();
+      if (verdict === 'fenced' || this.#unknownForTtl(build, verdict)) build.fence();
       if (verdict === 'keep' || verdict === 'cancel') {
         if (this.#asked?.held.includes(build)) this.#watch.renewed(build, this.#asked.mark);
       }
       if (cancel) build.cancel(cancel);
     }
     if (command) this.#parts.listener.command(command);
+  }
+
+  /** A server that was set back to an older state takes nothing of such a build, ever. */
+  #unknownForTtl(build: Build, verdict: HeartbeatAnswer['jobs'][number]['verdict']): boolean {
+    const now = this.#parts.clock.monotonic();
+    const since = verdict === 'unknown' ? (this.#unknownSince.get(build) ?? now) : now;
+    this.#unknownSince.set(build, since);
+    return now - since >= build.lease.ttlMs;
   }
 
   #handle(event: WorkerEvent): void {

@@ -26,7 +26,7 @@ export function admit(job: Job, executors: readonly Executor[], policy: AgentPol
       `The job wants isolation ${JSON.stringify(job.isolation)}; this worker runs ${enabled}.`,
     );
   }
-  const limits = { ...policy.defaultLimits, ...resourceLimits(job.limits) };
+  const limits = limitsOf(job, policy);
   const network = job.network ?? executor.capabilities.defaultNetwork;
   checkCapabilities(job, executor, network, limits);
   checkPolicy(job, policy, limits);
@@ -81,6 +81,11 @@ function checkPolicy(job: Job, policy: AgentPolicy, limits: ResourceLimits): voi
       );
     }
   }
+}
+
+/** What a job may use: as it asks, else as the operator says. */
+export function limitsOf(job: Job, policy: AgentPolicy): ResourceLimits {
+  return { ...policy.defaultLimits, ...resourceLimits(job.limits) };
 }
 
 /** Limits as the wire spells them, as the contract does. */

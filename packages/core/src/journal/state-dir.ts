@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { RitmoError } from '../errors.js';
@@ -82,6 +82,15 @@ export class StateDir {
 
   spoolPath(jobId: string, epoch: number): string {
     return join(this.path, 'spool', `${jobId}.${epoch}.log`);
+  }
+
+  /** Removes spools of builds that the journal does not know any more: an agent was killed while it forgot them. */
+  async sweepSpools(keep: ReadonlyArray<{ readonly jobId: string; readonly epoch: number }>): Promise<void> {
+    const kept = keep.map(({ jobId, epoch }) => `${jobId}.${epoch}.log`);
+    const folder = join(this.path, 'spool');
+    for (const name of await readdir(folder)) {
+      if (!kept.some((known) => name.startsWith(known))) await rm(join(folder, name), { force: true });
+    }
   }
 
   /** Bytes of the spools. */

@@ -25,6 +25,8 @@ export class MemoryJob {
   accepted = false;
   released: ReleaseCause | undefined;
   fenced = false;
+  /** Heartbeats answer that there is no such lease. */
+  unknown = false;
   result: JobResult | undefined;
   readonly #finished: Promise<JobResult>;
   #finish!: (result: JobResult) => void;
@@ -103,6 +105,12 @@ export class MemoryServer implements Transport {
     this.#queue.splice(0);
   }
 
+  /** Hands the same attempt out once more, as a server does that was set back. */
+  offerAgain(entry: MemoryJob): void {
+    this.#queue.push(entry);
+    this.#signal();
+  }
+
   send(event: WorkerEvent): void {
     this.#events.push(event);
     this.#signal();
@@ -170,7 +178,7 @@ export class MemoryServer implements Transport {
       jobs: status.running.map(({ jobId, epoch }) => ({
         jobId,
         epoch,
-        verdict: this.jobs.get(jobId)?.fenced ? 'fenced' : 'keep',
+        verdict: this.jobs.get(jobId)?.fenced ? 'fenced' : this.jobs.get(jobId)?.unknown ? 'unknown' : 'keep',
       })),
       ...(command && { command }),
     };
