@@ -1,5 +1,6 @@
 import { artifacts } from './artifacts/s3.js';
 import { cancel } from './system/cancel.js';
+import { docker } from './system/docker.js';
 import { idle } from './system/idle.js';
 import { latency } from './system/latency.js';
 import { manyJobs } from './system/many-jobs.js';
@@ -12,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   'many-jobs': manyJobs,
   artifacts,
   cancel,
+  docker,
 };
 
 /** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */
