@@ -201,11 +201,15 @@ export class DockerExecutor implements Executor {
     await removeFolders(jobs, jobFolders(sandboxes, memory.path, id), labelsOf(jobs.ownerId, id, '', 'take-back'));
   }
 
+  /** Each part on its own: what cannot be removed, as with a daemon that is gone, keeps nothing else. */
   async #dispose(): Promise<void> {
     const { jobs, memory, pool } = this.#settings;
-    await Promise.all([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
-    await jobs.networks?.close();
-    await memory[Symbol.asyncDispose]();
+    const ended = await Promise.allSettled([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
+    ended.push(...(await Promise.allSettled([jobs.networks?.close()])));
+    // Jobs that are left still lie in memory, for the agent that sweeps them.
+    if (this.#jobs.size === 0) ended.push(...(await Promise.allSettled([memory[Symbol.asyncDispose]()])));
     await pool[Symbol.asyncDispose]();
+    const failed = ended.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw RitmoError.from(failed.reason, 'RITMO_CLEANUP_FAILED');
   }
 }

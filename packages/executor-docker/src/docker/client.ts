@@ -131,8 +131,10 @@ export class DockerClient {
     for await (const _ of stream);
   }
 
+  /** Not abortable once it was sent: the daemon would make the container all the same, and nobody knew its id. */
   async createContainer(spec: ContainerSpec, signal: AbortSignal): Promise<string> {
-    return (await this.#call(this.#docker.createContainer({ ...spec, abortSignal: signal }))).id;
+    signal.throwIfAborted();
+    return (await this.#call(this.#docker.createContainer(spec))).id;
   }
 
   async startContainer(id: string): Promise<void> {

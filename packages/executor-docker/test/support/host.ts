@@ -97,6 +97,7 @@ export class Worker implements AsyncDisposable {
     await rm(join(this.host.stateDir, '..'), { recursive: true, force: true });
   }
 
+  /** While it is open its own network, rules and memory are there too. */
   residue(): string[] {
     return new Witness().residue(this.host.ownerId, this.host.stateDir);
   }

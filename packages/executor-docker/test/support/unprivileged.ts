@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   const clock = {
     now: () => Date.now(),
     monotonic: () => performance.now(),
-    sleep: async (ms: number, signal?: AbortSignal) => void (await sleep(ms, undefined, signal ? { signal } : {})),
+    sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, signal ? { signal } : {}),
   };
   await using executor = await dockerExecutor().open({ ownerId: 'unprivileged', stateDir, log: silent, clock });
   const request: SandboxRequest = {
