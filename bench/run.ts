@@ -4,6 +4,7 @@ import { loud } from './log/loud.js';
 import { printToReader } from './log/print-to-reader.js';
 import { readers } from './log/readers.js';
 import { processStart } from './process/start.js';
+import { docker } from './system/docker.js';
 import { idle } from './system/idle.js';
 import { latency } from './system/latency.js';
 import { manyJobs } from './system/many-jobs.js';
@@ -20,6 +21,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   readers,
   loud,
   process: processStart,
+  docker,
 };
 
 /** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */

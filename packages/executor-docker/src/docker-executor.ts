@@ -13,6 +13,7 @@ import {
 } from '@ritmo/agent-core/executor';
 import { type MemoryFolder, unlessErrno, type UserPool } from '@ritmo/host-linux';
 import type { Daemon } from './docker/address.js';
+import { asRitmoError } from './docker/error.js';
 import { jobFolders } from './job/folders.js';
 import { Job } from './job/job.js';
 import type { JobHost } from './job/job-host.js';
@@ -83,8 +84,8 @@ export class DockerExecutor implements Executor {
       scope.signal.throwIfAborted();
       return new JobVolume(job);
     } catch (error) {
-      await job[Symbol.asyncDispose]();
-      throw error;
+      await this.#giveUp(job);
+      throw asRitmoError(error);
     }
   }
 
@@ -102,8 +103,8 @@ export class DockerExecutor implements Executor {
       scope.signal.throwIfAborted();
       return new DockerSandbox(job, this.#describe(job));
     } catch (error) {
-      await job[Symbol.asyncDispose]();
-      throw error;
+      await this.#giveUp(job);
+      throw asRitmoError(error);
     }
   }
 
@@ -125,6 +126,15 @@ export class DockerExecutor implements Executor {
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;
+  }
+
+  /** Removes what was made of a job that failed. What cannot be removed now is left to the next sweep. */
+  async #giveUp(job: Job): Promise<void> {
+    try {
+      await job[Symbol.asyncDispose]();
+    } catch (error) {
+      this.#settings.jobs.log.error({ sandboxId: job.id, error: String(error) }, 'A sandbox could not be removed');
+    }
   }
 
   #refuse(request: SandboxRequest): void {
@@ -191,11 +201,15 @@ export class DockerExecutor implements Executor {
     await removeFolders(jobs, jobFolders(sandboxes, memory.path, id), labelsOf(jobs.ownerId, id, '', 'take-back'));
   }
 
+  /** Each part on its own: what cannot be removed, as with a daemon that is gone, keeps nothing else. */
   async #dispose(): Promise<void> {
     const { jobs, memory, pool } = this.#settings;
-    await Promise.all([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
-    await jobs.networks?.close();
-    await memory[Symbol.asyncDispose]();
+    const ended = await Promise.allSettled([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
+    ended.push(...(await Promise.allSettled([jobs.networks?.close()])));
+    // Jobs that are left still lie in memory, for the agent that sweeps them.
+    if (this.#jobs.size === 0) ended.push(...(await Promise.allSettled([memory[Symbol.asyncDispose]()])));
     await pool[Symbol.asyncDispose]();
+    const failed = ended.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw RitmoError.from(failed.reason, 'RITMO_CLEANUP_FAILED');
   }
 }

@@ -131,8 +131,10 @@ export class DockerClient {
     for await (const _ of stream);
   }
 
+  /** Not abortable once it was sent: the daemon would make the container all the same, and nobody knew its id. */
   async createContainer(spec: ContainerSpec, signal: AbortSignal): Promise<string> {
-    return (await this.#call(this.#docker.createContainer({ ...spec, abortSignal: signal }))).id;
+    signal.throwIfAborted();
+    return (await this.#call(this.#docker.createContainer(spec))).id;
   }
 
   async startContainer(id: string): Promise<void> {
@@ -142,9 +144,16 @@ export class DockerClient {
   /** The exit code of a container: of one that was started, at once where it has ended; else of the next start. */
   async waitForExit(id: string, when: 'started' | 'next', signal: AbortSignal): Promise<number> {
     const condition = when === 'started' ? 'not-running' : 'next-exit';
-    const options = { condition, abortSignal: signal } as const;
-    const end = await this.#call(this.#docker.getContainer(id).wait(options) as Promise<unknown>);
-    return (end as { StatusCode: number }).StatusCode;
+    // As a stream: an answer that breaks off in the middle is then an error, and not waited for without end.
+    const stream = await this.#dial('POST', `/containers/${id}/wait?condition=${condition}`, signal);
+    let text = '';
+    try {
+      for await (const chunk of stream as AsyncIterable<Buffer>) text += chunk.toString();
+      return (JSON.parse(text) as { StatusCode: number }).StatusCode;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw DockerError.from(error);
+    }
   }
 
   async inspectContainer(id: string): Promise<ContainerState | undefined> {
@@ -232,6 +241,17 @@ export class DockerClient {
       labels: Labels ?? {},
       subnets: (IPAM?.Config ?? []).flatMap(({ Subnet }) => Subnet ?? []),
     }));
+  }
+
+  #dial(method: string, path: string, signal: AbortSignal): Promise<Readable> {
+    const statusCodes = { 200: true, 404: 'no such container', 500: 'server error' };
+    return new Promise((resolve, reject) => {
+      const options = { method, path, isStream: true, statusCodes, abortSignal: signal };
+      this.#docker.modem.dial(options, (error: unknown, stream: unknown) => {
+        if (error === null || error === undefined) resolve(stream as Readable);
+        else reject(DockerError.from(error));
+      });
+    });
   }
 
   async #call<T>(promise: Promise<T>): Promise<T> {

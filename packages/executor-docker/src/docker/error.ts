@@ -1,3 +1,5 @@
+import { RitmoError } from '@ritmo/agent-core/executor';
+
 /** A call that the daemon refused, or that did not reach it. */
 export class DockerError extends Error {
   /** HTTP status of the daemon's answer; undefined when there was none. */
@@ -31,4 +33,18 @@ export class DockerError extends Error {
   get unreached(): boolean {
     return this.status === undefined;
   }
+}
+
+/** Any failure of this package as an error of the contract; what is none of the daemon's stays what it is. */
+export function asRitmoError(error: unknown): unknown {
+  if (!(error instanceof DockerError)) return error;
+  const options = { cause: error };
+  if (error.unreached) {
+    const why = error.errno ?? error.message;
+    return new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', `The Docker daemon does not answer (${why}).`, options);
+  }
+  const said = error.message.slice(0, 400);
+  if (/no space left/i.test(said))
+    return new RitmoError('RITMO_DISK_FULL', 'The disk of the Docker daemon is full.', options);
+  return new RitmoError('RITMO_SANDBOX_BROKEN', `The Docker daemon refused a call: ${said}`, options);
 }

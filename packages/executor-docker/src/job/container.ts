@@ -83,6 +83,7 @@ export class SupervisedContainer implements AsyncDisposable {
     try {
       const supervisor = new Supervisor(pipes.control, pipes.status);
       id = await docker.createContainer(withSupervisor(settings, folder, privateDir), signal);
+      signal.throwIfAborted();
       await startContainer(docker, id);
       await greeted(docker, id, supervisor, settings, signal);
       pipes.unlink();

@@ -3,7 +3,7 @@ import type { DockerClient } from '../docker/client.js';
 import { DockerError } from '../docker/error.js';
 import { labelNames, labelsOf, ownerMark } from '../job/names.js';
 import { BridgeRules } from './rules.js';
-import { freeSubnets } from './subnets.js';
+import { freeSubnets, hostSubnets } from './subnets.js';
 
 const sharedBits = 20;
 const jobBits = 27;
@@ -72,9 +72,12 @@ export class Networks {
 
   /** Takes away what is left when no job is. */
   async close(): Promise<void> {
-    const ours = await this.#docker.listNetworks(`${labelNames.owner}=${this.#owner}`);
-    for (const { id, labels } of ours) if (labels[labelNames.role] === sharedRole) await this.#removeUnused(id);
-    await this.#rules.remove();
+    try {
+      const ours = await this.#docker.listNetworks(`${labelNames.owner}=${this.#owner}`);
+      for (const { id, labels } of ours) if (labels[labelNames.role] === sharedRole) await this.#removeUnused(id);
+    } finally {
+      await this.#rules.remove();
+    }
   }
 
   async #removeUnused(id: string): Promise<void> {
@@ -104,7 +107,7 @@ export class Networks {
   async #makeNow({ name, bits, labels, internal, talk, bridge }: NetworkRequest): Promise<string> {
     const used = (await this.#docker.listNetworks()).flatMap(({ subnets }) => subnets);
     let number = 0;
-    for (const subnet of freeSubnets(this.#range, bits, used)) {
+    for (const subnet of freeSubnets(this.#range, bits, [...used, ...hostSubnets()])) {
       number += 1;
       try {
         await this.#docker.createNetwork({

@@ -8,7 +8,7 @@ interface Range {
 /** Subnets of a given size out of one range, none of them in use; chosen anew each time, so that nothing is kept. */
 export function* freeSubnets(range: string, bits: number, used: readonly string[]): Generator<string> {
   const all = parse(range);
-  const taken = [...used.flatMap((text) => (/^[\d.]+\/\d+$/.test(text) ? [parse(text)] : [])), ...hostRanges()];
+  const taken = used.flatMap((text) => (/^[\d.]+\/\d+$/.test(text) ? [parse(text)] : []));
   const size = 2 ** (32 - bits);
   const count = 2 ** (bits - all.bits);
   for (let i = 0; i < count; i++) {
@@ -17,10 +17,11 @@ export function* freeSubnets(range: string, bits: number, used: readonly string[
   }
 }
 
-function hostRanges(): Range[] {
+/** The subnets that the interfaces of this host are in. */
+export function hostSubnets(): string[] {
   return Object.values(networkInterfaces())
     .flatMap((entries) => entries ?? [])
-    .flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [parse(cidr)] : []));
+    .flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [cidr] : []));
 }
 
 function parse(cidr: string): Range {

@@ -75,6 +75,7 @@ export class ServiceGroup implements AsyncDisposable {
       scope.signal,
     );
     this.#containers.push(id);
+    scope.signal.throwIfAborted();
     await docker.startContainer(id);
     scope.progress(`Service ${service.name} started.`);
     await this.#ready(service, id, network, scope);

@@ -12,116 +12,125 @@ const markBytes = 32;
  */
 export class Output {
   readonly #channels: readonly Channel[];
-  #gate: Promise<void> = Promise.resolve();
+  #writer: OutputWriter | undefined;
+  /** What came while the writer was full: at most what the sockets had handed over already. */
+  #waiting: Array<{ readonly name: StreamName; readonly bytes: Buffer }> = [];
+  #full: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(stdout: Socket, stderr: Socket) {
-    this.#channels = [new Channel(stdout, 'stdout'), new Channel(stderr, 'stderr')];
+    this.#channels = [
+      new Channel(stdout, (bytes) => this.#take('stdout', bytes)),
+      new Channel(stderr, (bytes) => this.#take('stderr', bytes)),
+    ];
   }
 
   begin(writer: OutputWriter): void {
-    const write = (name: StreamName, bytes: Uint8Array): Promise<void> => {
-      // One write waits at a time, whichever stream it came from.
-      this.#gate = this.#gate.then(() => writer.write(name, bytes));
-      this.#gate.catch(() => undefined);
-      return this.#gate;
-    };
-    this.#gate = Promise.resolve();
-    for (const channel of this.#channels) channel.begin(write);
+    this.#writer = writer;
+    this.#failure = undefined;
+    for (const channel of this.#channels) channel.resume();
   }
 
   /** Resolves when everything was taken; rejects when the writer failed. Nothing is written afterwards. */
   async finish(): Promise<void> {
-    await Promise.all(this.#channels.map((channel) => channel.finish()));
-    await this.#gate;
+    await Promise.all(this.#channels.map((channel) => channel.drain()));
+    while (this.#full !== undefined) await this.#full;
+    this.stop();
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   /** Stops at once: for a container that is gone. */
   stop(): void {
-    for (const channel of this.#channels) channel.stop();
-  }
-}
-
-class Channel {
-  readonly #socket: Socket;
-  readonly #name: StreamName;
-  #write: ((name: StreamName, bytes: Uint8Array) => Promise<void>) | undefined;
-  #mark: Buffer | undefined;
-  #held: Buffer = Buffer.alloc(0);
-  #done: PromiseWithResolvers | undefined;
-  #failure: { readonly error: unknown } | undefined;
-  #pending: Promise<void> = Promise.resolve();
-
-  constructor(socket: Socket, name: StreamName) {
-    this.#socket = socket;
-    this.#name = name;
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    socket.once('close', () => this.#done?.resolve());
-    socket.pause();
+    this.#writer = undefined;
+    this.#waiting = [];
+    for (const channel of this.#channels) channel.pause();
   }
 
-  begin(write: (name: StreamName, bytes: Uint8Array) => Promise<void>): void {
-    this.#write = write;
-    this.#failure = undefined;
-    this.#mark = undefined;
-    this.#pending = Promise.resolve();
-    this.#socket.resume();
+  #take(name: StreamName, bytes: Buffer): void {
+    if (this.#full === undefined) this.#write(name, bytes);
+    else this.#waiting.push({ name, bytes });
   }
 
-  async finish(): Promise<void> {
-    if (!this.#socket.destroyed) {
-      this.#done = withResolvers();
-      // What is still on its way to the writer came before the mark.
-      const mark = randomBytes(markBytes);
-      this.#mark = mark;
-      this.#socket.write(mark);
-      await this.#done.promise;
-    }
-    this.stop();
-    await this.#pending;
-    if (this.#failure !== undefined) throw this.#failure.error;
-  }
-
-  stop(): void {
-    this.#socket.pause();
-    this.#write = undefined;
-    this.#mark = undefined;
-    this.#held = Buffer.alloc(0);
-    this.#done?.resolve();
-  }
-
-  #take(chunk: Buffer): void {
-    if (this.#mark === undefined) {
-      this.#pass(chunk);
+  /** One write waits at a time, whichever stream it came from. */
+  #write(name: StreamName, bytes: Buffer): void {
+    // After a failure it is read on and thrown away, so that nobody hangs on a full pipe.
+    if (this.#writer === undefined || this.#failure !== undefined) return;
+    let full: void | Promise<void>;
+    try {
+      full = this.#writer.write(name, bytes);
+    } catch (error) {
+      this.#failure = { error };
       return;
     }
-    const all = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
-    const cut = Math.max(0, all.length - markBytes);
-    this.#held = Buffer.from(all.subarray(cut));
-    if (cut > 0) this.#pass(all.subarray(0, cut));
-    if (this.#held.equals(this.#mark)) this.#done?.resolve();
-  }
-
-  #pass(bytes: Buffer): void {
-    if (this.#write === undefined || this.#failure !== undefined) return;
-    this.#socket.pause();
-    this.#pending = this.#write(this.#name, bytes).then(
-      () => void (this.#write !== undefined && this.#socket.resume()),
+    if (full === undefined) return;
+    for (const channel of this.#channels) channel.pause();
+    this.#full = full.then(
+      () => this.#goOn(),
       (error: unknown) => {
         this.#failure ??= { error };
-        // Read on, so that nobody hangs on a full pipe.
-        if (this.#write !== undefined) this.#socket.resume();
+        this.#goOn();
       },
     );
   }
+
+  #goOn(): void {
+    this.#full = undefined;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      this.#write(next.name, next.bytes);
+      if (this.#full !== undefined) return;
+    }
+    if (this.#writer !== undefined) for (const channel of this.#channels) channel.resume();
+  }
 }
 
-interface PromiseWithResolvers {
-  readonly promise: Promise<void>;
-  resolve(): void;
-}
+/** One FIFO, and the mark that ends what a step printed into it. */
+class Channel {
+  readonly #socket: Socket;
+  readonly #pass: (bytes: Buffer) => void;
+  #drain: { readonly mark: Buffer; held: Buffer; readonly done: () => void } | undefined;
 
-function withResolvers(): PromiseWithResolvers {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((settle) => (resolve = settle));
-  return { promise, resolve };
+  constructor(socket: Socket, pass: (bytes: Buffer) => void) {
+    this.#socket = socket;
+    this.#pass = pass;
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.once('close', () => this.#drained());
+    socket.pause();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Resolves when all that was printed so far has been passed on. */
+  async drain(): Promise<void> {
+    if (this.#socket.destroyed) return;
+    const mark = randomBytes(markBytes);
+    await new Promise<void>((done) => {
+      this.#drain = { mark, held: Buffer.alloc(0), done };
+      this.#socket.write(mark);
+    });
+  }
+
+  #take(chunk: Buffer): void {
+    const drain = this.#drain;
+    if (drain === undefined) {
+      this.#pass(chunk);
+      return;
+    }
+    const all = drain.held.length === 0 ? chunk : Buffer.concat([drain.held, chunk]);
+    const cut = Math.max(0, all.length - markBytes);
+    drain.held = all.subarray(cut);
+    if (cut > 0) this.#pass(all.subarray(0, cut));
+    if (drain.held.equals(drain.mark)) this.#drained();
+  }
+
+  #drained(): void {
+    const drain = this.#drain;
+    this.#drain = undefined;
+    drain?.done();
+  }
 }

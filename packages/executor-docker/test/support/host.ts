@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import type {
   StepExit,
   StepScope,
 } from '@ritmo/agent-core/executor';
+import { unmountBelow } from '@ritmo/host-linux';
 import { type DockerExecutorOptions, dockerExecutor } from '../../src/index.js';
 import { busyboxImage } from './images.js';
 import { Witness } from './witness.js';
@@ -87,6 +89,15 @@ export class Worker implements AsyncDisposable {
     return new Box(await this.executor.prepare(request, volume, this.scope(signal)));
   }
 
+  /** Removes the folders alone: for a worker whose daemon is gone for good. */
+  async abandon(): Promise<void> {
+    await Promise.allSettled([this.executor[Symbol.asyncDispose]()]);
+    const memory = join(this.host.stateDir, 'memory');
+    if (existsSync(memory)) await unmountBelow(memory);
+    await rm(join(this.host.stateDir, '..'), { recursive: true, force: true });
+  }
+
+  /** While it is open its own network, rules and memory are there too. */
   residue(): string[] {
     return new Witness().residue(this.host.ownerId, this.host.stateDir);
   }

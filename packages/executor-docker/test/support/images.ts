@@ -10,8 +10,8 @@ const run = promisify(execFile);
 /** An image of Debian's static busybox, as large as a test needs; made where the daemon does not have it. */
 export const busyboxImage = 'ritmo-test/busybox:1';
 
-export async function makeBusyboxImage(): Promise<void> {
-  const { client } = await findDaemon(undefined);
+export async function makeBusyboxImage(address?: string): Promise<void> {
+  const { client } = await findDaemon(address);
   if ((await client.inspectImage(busyboxImage)) !== undefined) return;
   const root = await mkdtemp(join(tmpdir(), 'ritmo-busybox-'));
   try {

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Executor, ExecutorHost } from '@ritmo/agent-core/executor';
@@ -35,7 +36,10 @@ export class Witness {
     const networks = docker(['network', 'ls', '--filter', label, '--format', '{{.Name}}']).filter(
       (name) => !open || !/^ritmo-[0-9a-f]{6}$/.test(name),
     );
+    const table = `ritmo_${createHash('sha256').update(ownerId).digest('hex').slice(0, 6)}`;
+    const rules = open ? [] : run('nft', ['list', 'tables']).filter((line) => line.endsWith(` ${table}`));
     return [
+      ...rules,
       ...folders,
       ...mounts,
       ...networks.map((name) => `network ${name}`),
@@ -55,8 +59,10 @@ function processesOf(container: string): string[] {
   });
 }
 
-function docker(args: readonly string[]): string[] {
-  return execFileSync('/usr/bin/docker', [...args], { encoding: 'utf8' })
+const docker = (args: readonly string[]) => run('/usr/bin/docker', args);
+
+function run(program: string, args: readonly string[]): string[] {
+  return execFileSync(program, [...args], { encoding: 'utf8' })
     .split('\n')
     .filter(Boolean);
 }

@@ -1,0 +1,50 @@
+import { beforeAll, expect, it } from 'vitest';
+import { dockerExecutor } from '../src/index.js';
+import { findDockerd, startDaemon } from './support/daemon.js';
+import { Worker } from './support/host.js';
+import { busyboxImage, makeBusyboxImage } from './support/images.js';
+
+beforeAll(() => makeBusyboxImage());
+
+it('ends the job with a reason when the daemon dies in the middle of a step, and says so when it is probed', async () => {
+  const dockerd = findDockerd();
+  if (dockerd === undefined) throw new Error('this test starts a dockerd, which needs root');
+  await using daemon = await startDaemon(dockerd);
+  const address = `unix://${daemon.socket}`;
+  await makeBusyboxImage(address);
+  const worker = await Worker.open({ address });
+  const box = await worker.box();
+  const step = box.start('echo ready; sleep 600');
+  await step.printed('ready');
+  await daemon.kill();
+  await expect(step.exit).rejects.toMatchObject({
+    code: 'RITMO_SANDBOX_BROKEN',
+    message: 'The Docker daemon was lost while the job ran.',
+  });
+  const report = await worker.executor.probe(AbortSignal.timeout(10_000));
+  expect(report.health).toBe('unavailable');
+  expect(report.detail).toContain('does not answer');
+  const image = { reference: busyboxImage, pull: ['never'] } as const;
+  await expect(worker.executor.allocate(worker.request({ image }), worker.scope())).rejects.toMatchObject({
+    code: 'RITMO_EXECUTOR_UNAVAILABLE',
+  });
+  await worker.abandon();
+});
+
+it('says why no daemon was reached, and what mends it', async () => {
+  const worker = await Worker.open();
+  for (const [address, words] of [
+    ['unix:///nowhere/docker.sock', 'ENOENT'],
+    ['tcp://127.0.0.1:9', 'ECONNREFUSED'],
+  ] as const) {
+    const refused = await dockerExecutor({ address })
+      .open(worker.host)
+      .then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    expect(refused).toMatchObject({ code: 'RITMO_EXECUTOR_UNAVAILABLE', hint: expect.stringContaining('docker') });
+    expect(String(refused)).toContain(words);
+  }
+  await worker[Symbol.asyncDispose]();
+});

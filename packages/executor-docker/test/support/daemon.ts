@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const startMs = 60_000;
+const stopMs = 30_000;
+
+/** A Docker daemon of the tests' own. */
+export interface TestDaemon extends AsyncDisposable {
+  readonly socket: string;
+  /** Ends the daemon at once; its containers go with `[Symbol.asyncDispose]`. */
+  kill(): Promise<void>;
+}
+
+/** Where dockerd is, when it can be started here. */
+export function findDockerd(): string | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined;
+  return ['/usr/bin/dockerd', '/usr/sbin/dockerd'].find(existsSync);
+}
+
+/** Starts a daemon with folders of its own; disposing it removes them. */
+export async function startDaemon(dockerd: string): Promise<TestDaemon> {
+  const folder = await mkdtemp(join(tmpdir(), 'dockerd-'));
+  // Who may use the socket may come to it.
+  await chmod(folder, 0o711);
+  const socket = join(folder, 'docker.sock');
+  const daemon = start(dockerd, folder, socket);
+  const log: string[] = [];
+  daemon.stderr?.on('data', (chunk: Buffer) => void log.push(chunk.toString()));
+  const until = Date.now() + startMs;
+  while (!(await answers(socket))) {
+    if (daemon.exitCode !== null || Date.now() > until) {
+      await stop(daemon, folder);
+      throw new Error(`dockerd did not start: ${log.join('').slice(-2_000)}`);
+    }
+    await sleep(50);
+  }
+  return {
+    socket,
+    kill: () => end(daemon, 'SIGKILL'),
+    [Symbol.asyncDispose]: () => stop(daemon, folder),
+  };
+}
+
+function start(dockerd: string, folder: string, socket: string): ChildProcess {
+  const args = [
+    ...['--host', `unix://${socket}`, '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
+    ...['--pidfile', join(folder, 'pid'), '--log-level', 'warn'],
+  ];
+  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+  return spawn(dockerd, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
+}
+
+async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (daemon.exitCode !== null || daemon.signalCode !== null) return;
+  const ended = once(daemon, 'exit');
+  daemon.kill(signal);
+  const kill = setTimeout(() => daemon.kill('SIGKILL'), stopMs);
+  await ended;
+  clearTimeout(kill);
+}
+
+async function stop(daemon: ChildProcess, folder: string): Promise<void> {
+  await end(daemon, 'SIGTERM');
+  for (const pid of processesOf(folder)) process.kill(pid, 'SIGKILL');
+  for (let paths = mountsBelow(folder); paths.length > 0; paths = mountsBelow(folder)) {
+    for (const path of paths) await once(spawn('umount', ['-l', path], { stdio: 'ignore' }), 'exit');
+  }
+  await rm(folder, { recursive: true, force: true });
+}
+
+function mountsBelow(folder: string): string[] {
+  const paths = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  return paths.filter((path) => path.startsWith(`${folder}/`)).toReversed();
+}
+
+/** containerd and its shims, which outlive a daemon that was killed. */
+function processesOf(folder: string): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`${folder}/exec`) ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Whether a daemon listens there. */
+export function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    const settle = (answer: boolean) => {
+      connection.destroy();
+      resolve(answer);
+    };
+    connection.once('connect', () => settle(true));
+    connection.once('error', () => settle(false));
+  });
+}
