@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
-import { Artifacts, parseUploadName } from './artifacts/artifacts.js';
+import { Artifacts } from './artifacts/artifacts.js';
 import { BlobStore } from './artifacts/blob-store.js';
 import { BucketFiles } from './artifacts/bucket-files.js';
 import { type DataFolder, openDataFolder, readSecretKey, readTokens } from './data-folder.js';
@@ -111,12 +111,7 @@ async function createServices(
   const workers = new WorkerStore(db);
   const artifactRows = new ArtifactStore(db);
   const secrets = new SecretStore(db, readSecretKey(folder));
-  const blobs = await BlobStore.open(folder.artifacts, (name) => {
-    const upload = parseUploadName(name);
-    return (
-      upload !== undefined && artifactRows.find(upload.jobId, upload.epoch, upload.artifactId)?.state === 'uploaded'
-    );
-  });
+  const blobs = await BlobStore.open(folder.artifacts, (name) => artifactRows.hasUpload(name));
   const logs = new LogStore(folder.logs, attempts);
   const queue = new JobQueue(clock);
   const leases = new LeaseTable(clock, settings);

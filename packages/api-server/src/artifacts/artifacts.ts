@@ -6,7 +6,7 @@ import type { Settings } from '../options.js';
 import type { ArtifactRow, ArtifactStore } from '../store/artifacts.js';
 import type { Database } from '../store/database.js';
 import { type JobRow, specOf } from '../store/jobs.js';
-import type { BlobStore } from './blob-store.js';
+import type { BlobStore, Upload } from './blob-store.js';
 import type { BucketFiles } from './bucket-files.js';
 
 const emptySha256 = createHash('sha256').digest('hex');
@@ -24,7 +24,7 @@ export interface ArtifactParts {
 /** Files of builds on their way in: announced, sent, complete. */
 export class Artifacts {
   readonly #parts: ArtifactParts;
-  /** One at a time: a content is not removed while another file becomes it. */
+  /** One at a time: what is looked at stays so until the change is on disk. */
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ArtifactParts) {
@@ -46,23 +46,18 @@ export class Artifacts {
 
   /** Takes the bytes of an announced file; answers their sha256. */
   async upload(jobId: string, epoch: number, artifactId: string, body: AsyncIterable<Uint8Array>): Promise<string> {
-    const { artifacts, blobs } = this.#parts;
-    this.#writable(jobId, epoch);
-    const row = this.#announced(jobId, epoch, artifactId);
-    if (row.state === 'stored') throw new ApiError('RITMO_CONFLICT', 'The file is stored already.');
-    if (row.place === 'bucket')
-      throw new ApiError('RITMO_CONFLICT', 'The file goes to the bucket that its plan names.');
-    const name = uploadName(row);
-    const sha256 = await blobs.upload(name, body, row.size);
-    if (row.announced_sha256 !== null && row.announced_sha256 !== sha256) {
-      await blobs.discardUpload(name);
-      throw new ApiError(
-        'RITMO_ARTIFACT_UPLOAD',
-        `The bytes of ${row.path} are not those of the sha256 that was announced.`,
-      );
+    const { blobs } = this.#parts;
+    const { size } = this.#awaited(jobId, epoch, artifactId);
+    const upload = await blobs.upload(body, size);
+    let before: string | null;
+    try {
+      before = await this.#exclusive(async () => this.#take(jobId, epoch, artifactId, upload));
+    } catch (error) {
+      await blobs.discardUpload(upload.name);
+      throw error;
     }
-    artifacts.setState(row, 'uploaded', sha256);
-    return sha256;
+    if (before !== null) await blobs.discardUpload(before);
+    return upload.sha256;
   }
 
   /** Compares what was sent with what arrived, and lists the file. */
@@ -72,23 +67,16 @@ export class Artifacts {
     artifactId: string,
     { sha256, etags = [] }: { readonly sha256: string; readonly etags?: readonly string[] | undefined },
   ): Promise<void> {
-    const { artifacts, blobs, bucket } = this.#parts;
+    const { artifacts, bucket } = this.#parts;
     const row = this.#announced(jobId, epoch, artifactId);
     if (row.state === 'stored' && row.sha256 === sha256) return;
     this.#writable(jobId, epoch);
     if (row.place === 'bucket') {
       await this.#bucketOf(bucket).complete(row, etags);
-      artifacts.setState(row, 'stored', sha256);
+      artifacts.setStored(row, sha256);
       return;
     }
-    if (row.state === 'planned')
-      throw new ApiError('RITMO_CONFLICT', `No bytes of ${row.path} have arrived.`, { hint: 'Send them first.' });
-    if (row.sha256 !== sha256)
-      throw new ApiError('RITMO_ARTIFACT_UPLOAD', `The bytes of ${row.path} are not those of the sha256 given.`);
-    await this.#exclusive(async () => {
-      await blobs.commit(uploadName(row), sha256);
-      artifacts.setState(row, 'stored', sha256);
-    });
+    await this.#exclusive(() => this.#commit(jobId, epoch, artifactId, sha256));
   }
 
   /** Removes files past their time, and contents that no file has any more. */
@@ -104,7 +92,7 @@ export class Artifacts {
         if (row.place === 'bucket' && !bucket) continue;
         artifacts.delete(row);
         if (row.place === 'bucket') continue;
-        if (row.state === 'uploaded') await blobs.discardUpload(uploadName(row));
+        if (row.upload_name !== null) await blobs.discardUpload(row.upload_name);
         if (row.state === 'stored' && row.sha256 !== null && !artifacts.isUsed(row.sha256))
           await blobs.delete(row.sha256);
       }
@@ -116,6 +104,32 @@ export class Artifacts {
     const { blobs, bucket } = this.#parts;
     if (row.place === 'disk') return blobs.read(row.sha256);
     return each(await this.#bucketOf(bucket).read(row));
+  }
+
+  /** Makes bytes that have arrived those of the file; answers the upload that they take the place of. */
+  #take(jobId: string, epoch: number, artifactId: string, upload: Upload): string | null {
+    // Once more: the body may have taken long, and the job may have ended.
+    const row = this.#awaited(jobId, epoch, artifactId);
+    if (row.announced_sha256 !== null && row.announced_sha256 !== upload.sha256)
+      throw new ApiError(
+        'RITMO_ARTIFACT_UPLOAD',
+        `The bytes of ${row.path} are not those of the sha256 that was announced.`,
+      );
+    this.#parts.artifacts.setUploaded(row, upload);
+    return row.upload_name;
+  }
+
+  async #commit(jobId: string, epoch: number, artifactId: string, sha256: string): Promise<void> {
+    const { artifacts, blobs } = this.#parts;
+    const row = this.#announced(jobId, epoch, artifactId);
+    if (row.state === 'stored' && row.sha256 === sha256) return;
+    this.#writable(jobId, epoch);
+    if (row.state === 'planned')
+      throw new ApiError('RITMO_CONFLICT', `No bytes of ${row.path} have arrived.`, { hint: 'Send them first.' });
+    if (row.sha256 !== sha256 || row.upload_name === null)
+      throw new ApiError('RITMO_ARTIFACT_UPLOAD', `The bytes of ${row.path} are not those of the sha256 given.`);
+    await blobs.commit({ name: row.upload_name, sha256 });
+    artifacts.setStored(row, sha256);
   }
 
   /** A file of the bucket, on a server that was started without it. */
@@ -168,6 +182,16 @@ export class Artifacts {
     return row;
   }
 
+  /** A file whose bytes may be sent to this server now. */
+  #awaited(jobId: string, epoch: number, artifactId: string): ArtifactRow {
+    this.#writable(jobId, epoch);
+    const row = this.#announced(jobId, epoch, artifactId);
+    if (row.state === 'stored') throw new ApiError('RITMO_CONFLICT', 'The file is stored already.');
+    if (row.place === 'bucket')
+      throw new ApiError('RITMO_CONFLICT', 'The file goes to the bucket that its plan names.');
+    return row;
+  }
+
   /** The job, while files may be added: until its end, and after a lost lease until its late finish. */
   #writable(jobId: string, epoch: number): JobRow {
     const row = this.#parts.lifecycle.current(jobId, epoch);
@@ -185,16 +209,4 @@ interface Planned {
 
 async function* each(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
   yield* bytes;
-}
-
-/** Name of an upload on disk. */
-export function uploadName(row: Pick<ArtifactRow, 'job_id' | 'epoch' | 'artifact_id'>): string {
-  return `${row.job_id}.${row.epoch}.${row.artifact_id}`;
-}
-
-/** The row of an upload found on disk, by the name above; nothing for a torn one. */
-export function parseUploadName(name: string): { jobId: string; epoch: number; artifactId: string } | undefined {
-  const [jobId, epoch, artifactId, ...rest] = name.split('.');
-  if (jobId === undefined || epoch === undefined || artifactId === undefined || rest.length > 0) return undefined;
-  return { jobId, epoch: Number(epoch), artifactId };
 }

@@ -6,6 +6,12 @@ import { syncFolder } from '../logs/open-log.js';
 
 const readBytes = 256 * 1024;
 
+/** Bytes that have arrived: the file they are in, and what they are. */
+export interface Upload {
+  readonly name: string;
+  readonly sha256: string;
+}
+
 /** Contents of artifacts by sha256, and uploads that are not complete yet. */
 export class BlobStore {
   readonly #blobs: string;
@@ -17,21 +23,22 @@ export class BlobStore {
     this.#uploads = uploads;
   }
 
-  /** `keep` says of an upload found on disk whether its job may still complete it. */
-  static async open(folder: string, keep: (upload: string) => boolean): Promise<BlobStore> {
+  /** `keep` says of an upload found on disk, by its name, whether it may still be completed. */
+  static async open(folder: string, keep: (name: string) => boolean): Promise<BlobStore> {
     const store = new BlobStore(join(folder, 'blobs'), join(folder, 'uploads'));
     for (const path of [store.#blobs, store.#uploads]) await mkdir(path, { recursive: true, mode: 0o700 });
     for (const name of await readdir(store.#uploads)) if (!keep(name)) await rm(join(store.#uploads, name));
     return store;
   }
 
-  /** Writes a body of exactly `size` bytes to disk and answers its sha256; nothing stays when it fails. */
-  async upload(name: string, body: AsyncIterable<Uint8Array>, size: number): Promise<string> {
-    const temporary = join(this.#uploads, `${name}.${randomUUID()}`);
+  /** Writes a body of exactly `size` bytes to a file that no other call writes to; nothing stays when it fails. */
+  async upload(body: AsyncIterable<Uint8Array>, size: number): Promise<Upload> {
+    const name = randomUUID();
+    const path = join(this.#uploads, name);
     const hash = createHash('sha256');
     let length = 0;
     try {
-      const file = await open(temporary, 'wx', 0o600);
+      const file = await open(path, 'wx', 0o600);
       try {
         for await (const bytes of body) {
           length += bytes.byteLength;
@@ -48,10 +55,9 @@ export class BlobStore {
           'RITMO_ARTIFACT_UPLOAD',
           `The file was announced with ${size} bytes; ${length > size ? 'more' : length} arrived.`,
         );
-      await rename(temporary, join(this.#uploads, name));
       await syncFolder(this.#uploads);
     } catch (error) {
-      await rm(temporary, { force: true });
+      await rm(path, { force: true });
       if (isDiskFull(error))
         throw new ApiError('RITMO_DISK_FULL', 'The disk of the API server is full.', {
           hint: 'Make room on the API server.',
@@ -60,19 +66,18 @@ export class BlobStore {
       throw error;
     }
     this.bytesKept += length;
-    return hash.digest('hex');
+    return { name, sha256: hash.digest('hex') };
   }
 
-  /** Makes an upload the content of this sha256. Harmless when it is so already. */
-  async commit(name: string, sha256: string): Promise<void> {
+  /**
+   * Makes an upload the content of its sha256; a content that is there already stays as it is. Harmless when it is done
+   * already. One call at a time, and none beside a `delete`.
+   */
+  async commit({ name, sha256 }: Upload): Promise<void> {
     const folder = join(this.#blobs, sha256.slice(0, 2));
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    try {
-      await rename(join(this.#uploads, name), join(folder, sha256));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      await stat(join(folder, sha256));
-    }
+    if (await exists(this.#path(sha256))) await this.discardUpload(name);
+    else await rename(join(this.#uploads, name), this.#path(sha256));
     await syncFolder(folder);
     await syncFolder(this.#blobs);
   }
@@ -97,6 +102,16 @@ export class BlobStore {
 
   #path(sha256: string): string {
     return join(this.#blobs, sha256.slice(0, 2), sha256);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
   }
 }
 

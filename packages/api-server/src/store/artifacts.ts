@@ -21,6 +21,8 @@ export interface ArtifactRow extends Record<string, unknown> {
   readonly expires_at: number | null;
   /** Where its bytes are, or will be. */
   readonly place: 'disk' | 'bucket';
+  /** File of the bytes that have arrived, in state `uploaded`; they are those of `sha256`. */
+  readonly upload_name: string | null;
   /** Of an upload to the bucket in parts. */
   readonly upload_id: string | null;
 }
@@ -91,8 +93,19 @@ export class ArtifactStore {
     return row !== undefined;
   }
 
-  setState(row: ArtifactRow, state: ArtifactState, sha256: string): void {
-    this.#db.run('UPDATE artifacts SET state = ?, sha256 = ? WHERE seq = ?', state, sha256, row.seq);
+  setUploaded(row: ArtifactRow, upload: { readonly name: string; readonly sha256: string }): void {
+    const sql = "UPDATE artifacts SET state = 'uploaded', upload_name = ?, sha256 = ? WHERE seq = ?";
+    this.#db.run(sql, upload.name, upload.sha256, row.seq);
+  }
+
+  setStored(row: ArtifactRow, sha256: string): void {
+    const sql = "UPDATE artifacts SET state = 'stored', upload_name = NULL, sha256 = ? WHERE seq = ?";
+    this.#db.run(sql, sha256, row.seq);
+  }
+
+  /** Whether a file that is not complete yet has its bytes in this upload. */
+  hasUpload(name: string): boolean {
+    return this.#db.get('SELECT 1 FROM artifacts WHERE upload_name = ?', name) !== undefined;
   }
 
   listStored(jobId: string, epoch: number): ArtifactRow[] {

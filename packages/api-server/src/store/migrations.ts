@@ -109,4 +109,9 @@ export const migrations: readonly string[] = [
   ALTER TABLE artifacts ADD COLUMN upload_id TEXT;
   CREATE INDEX artifacts_unfinished ON artifacts (upload_id) WHERE upload_id IS NOT NULL AND state = 'planned';
   `,
+  `
+  ALTER TABLE artifacts ADD COLUMN upload_name TEXT;
+  UPDATE artifacts SET upload_name = job_id || '.' || epoch || '.' || artifact_id WHERE state = 'uploaded';
+  CREATE UNIQUE INDEX artifacts_by_upload ON artifacts (upload_name) WHERE upload_name IS NOT NULL;
+  `,
 ];
