@@ -224,12 +224,12 @@ describe('an offer', () => {
   });
 });
 
-test('20 workers that claim at once hand out each job once, whatever they ask for', async () => {
-  const workers = await Promise.all(Array.from({ length: 20 }, () => api.register()));
+test('8 workers that claim at once hand out each job once, whatever they ask for', async () => {
+  const workers = await Promise.all(Array.from({ length: 8 }, () => api.register()));
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 20, maxLength: 20 }),
-      fc.integer({ min: 1, max: 30 }),
+      fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 8, maxLength: 8 }),
+      fc.integer({ min: 1, max: 12 }),
       async (max, count) => {
         const submits = Promise.all(Array.from({ length: count }, () => api.submit()));
         const claimed = await Promise.all(
@@ -243,6 +243,6 @@ test('20 workers that claim at once hand out each job once, whatever they ask fo
         await Promise.all(offers.map((offer) => new TestBuild(api, offer).finish()));
       },
     ),
-    { numRuns: 10 },
+    { numRuns: 4 },
   );
 }, 30_000);
