@@ -30,6 +30,7 @@ const schema = z.strictObject({
     .int()
     .min(1)
     .default(64 * 1024 ** 3),
+  maxArtifactFiles: z.int().min(1).default(100_000),
 });
 
 /** Options of {@link startApiServer}. Times are milliseconds. */
@@ -65,6 +66,8 @@ export interface ApiServerOptions {
   readonly sweepMs?: number;
   /** Largest artifact file; 64 GiB. */
   readonly maxArtifactBytes?: number;
+  /** Most artifact files of one job, over all its attempts; 100,000. */
+  readonly maxArtifactFiles?: number;
   /** Workers send artifacts there by presigned URLs, instead of through this server. */
   readonly artifactBucket?: ArtifactBucket;
 }

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import type { ArtifactEntry } from '@ritmo/protocol';
+import { type ArtifactEntry, artifactPage } from '@ritmo/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ErrorBody, Harness, TestClock, type TestBuild, type TestWorker, sha256 } from './support/harness.js';
 
@@ -20,7 +20,7 @@ const file = {
 };
 
 beforeEach(async () => {
-  api = await Harness.start({ clock, maxArtifactBytes: 1024 * 1024 });
+  api = await Harness.start({ clock, maxArtifactBytes: 1024 * 1024, maxArtifactFiles: 600 });
   worker = await api.register();
   await api.submit({ attempts: 2, artifacts: [{ name: 'report', paths: ['**'], expireIn: 1000 }] });
   build = await worker.claimOne();
@@ -154,6 +154,40 @@ test('each attempt has its own files; the list shows those of the latest', async
   expect(await listed()).toMatchObject([{ epoch: 2, sha256: sha256(content) }]);
   expect(await listed('?attempt=1')).toMatchObject([{ epoch: 1, sha256: sha256(bytes) }]);
   expect((await api.user('GET', `/v1/jobs/${build.jobId}/artifacts/artifact-1`)).body).toBe('second');
+});
+
+describe('many files of a job', () => {
+  const empty = (n: number) => ({ ...file, artifactId: `artifact-${n}`, path: `out/${n}`, size: 0 });
+
+  test('are listed page by page, as they were announced; 100 at a time, and never more than 500', async () => {
+    const files = Array.from({ length: 510 }, (_, n) => empty(n));
+    await build.plan(files.slice(0, 500));
+    await build.plan(files.slice(500));
+    const page = async (query: string) => {
+      const answer = await api.user('GET', `/v1/jobs/${build.jobId}/artifacts${query}`);
+      return artifactPage.parse(answer.body);
+    };
+    expect((await page('')).artifacts).toHaveLength(100);
+    const first = await page('?limit=100000');
+    expect(first.artifacts).toHaveLength(500);
+    const rest = await page(`?limit=500&cursor=${first.cursor}`);
+    expect(rest.cursor).toBeUndefined();
+    expect([...first.artifacts, ...rest.artifacts].map((one) => one.path)).toEqual(files.map((one) => one.path));
+    expect((await api.user('GET', `/v1/jobs/${build.jobId}/artifacts?cursor=x`)).status).toBe(400);
+  });
+
+  test('are bounded, over all attempts; what is refused leaves nothing', async () => {
+    expect((await build.plan([empty(1), empty(2), empty(3)])).status).toBe(200);
+    await build.finish('errored', { failure: { code: 'RITMO_DISK_FULL', message: 'full', retryable: true } });
+    const second = await worker.claimOne();
+    await second.accept();
+    await second.plan(Array.from({ length: 500 }, (_, n) => empty(n)));
+    const refused = await second.plan(Array.from({ length: 98 }, (_, n) => empty(500 + n)));
+    expect([refused.status, refused.body.error.code]).toEqual([413, 'RITMO_ARTIFACT_LIMIT']);
+    expect((await second.plan(Array.from({ length: 97 }, (_, n) => empty(500 + n)))).status).toBe(200);
+    expect((await second.plan([empty(1)])).status).toBe(200);
+    expect((await second.plan([empty(597)])).body.error.code).toBe('RITMO_ARTIFACT_LIMIT');
+  });
 });
 
 test('a download cannot run in a browser, and its name cannot break out of its header', async () => {

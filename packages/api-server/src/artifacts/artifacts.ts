@@ -38,7 +38,11 @@ export class Artifacts {
     const tooLarge = files.find((file) => file.size > settings.maxArtifactBytes);
     if (tooLarge)
       throw new ApiError('RITMO_ARTIFACT_LIMIT', `${tooLarge.path} is larger than ${settings.maxArtifactBytes} bytes.`);
-    const plans = db.transaction(() => files.map((file) => this.#planOne(row, file)));
+    const plans = db.transaction(() => {
+      const planned = files.map((file) => this.#planOne(row, file));
+      this.#checkCount(jobId);
+      return planned;
+    });
     const answers: ArtifactPlan[] = [];
     for (const plan of plans) answers.push(plan.inBucket ? await this.#exclusive(plan.inBucket) : plan.answer);
     return answers;
@@ -144,6 +148,12 @@ export class Artifacts {
     const result = this.#tail.then(work);
     this.#tail = result.catch(() => {});
     return result;
+  }
+
+  #checkCount(jobId: string): void {
+    const { artifacts, settings } = this.#parts;
+    if (artifacts.countAnnounced(jobId) > settings.maxArtifactFiles)
+      throw new ApiError('RITMO_ARTIFACT_LIMIT', `The job has more than ${settings.maxArtifactFiles} files.`);
   }
 
   #planOne(job: JobRow, file: ArtifactFile): Planned {

@@ -108,12 +108,20 @@ export class ArtifactStore {
     return this.#db.get('SELECT 1 FROM artifacts WHERE upload_name = ?', name) !== undefined;
   }
 
-  listStored(jobId: string, epoch: number): ArtifactRow[] {
+  /** In the order in which they were announced; `from` is the seq of the last one before the page. */
+  listStored(jobId: string, epoch: number, page: { readonly from: number | undefined; readonly limit: number }) {
     return this.#db.all<ArtifactRow>(
-      "SELECT * FROM artifacts WHERE job_id = ? AND epoch = ? AND state = 'stored' ORDER BY name, path",
+      "SELECT * FROM artifacts WHERE job_id = ? AND epoch = ? AND state = 'stored' AND seq > ? ORDER BY seq LIMIT ?",
       jobId,
       epoch,
+      page.from ?? 0,
+      page.limit,
     );
+  }
+
+  /** Files that all attempts of a job have announced. */
+  countAnnounced(jobId: string): number {
+    return this.#db.get<{ n: number }>('SELECT count(*) AS n FROM artifacts WHERE job_id = ?', jobId)?.n ?? 0;
   }
 
   countStored(jobId: string, epoch: number): number {

@@ -113,5 +113,6 @@ export const migrations: readonly string[] = [
   ALTER TABLE artifacts ADD COLUMN upload_name TEXT;
   UPDATE artifacts SET upload_name = job_id || '.' || epoch || '.' || artifact_id WHERE state = 'uploaded';
   CREATE UNIQUE INDEX artifacts_by_upload ON artifacts (upload_name) WHERE upload_name IS NOT NULL;
+  CREATE INDEX artifacts_listed ON artifacts (job_id, epoch, seq) WHERE state = 'stored';
   `,
 ];

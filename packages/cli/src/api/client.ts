@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import {
   type ArtifactEntry,
-  artifactList,
+  artifactPage,
   errorAnswer,
   isCode,
   type JobDetail,
@@ -31,6 +31,8 @@ export interface ApiClientOptions {
 const answerMs = 30_000;
 /** Silence of a build, after which the connection is made anew: the other end may be gone. */
 const silentBuildMs = 60_000;
+/** Entries of a list in one answer; the most that a server gives. */
+const pageSize = 500;
 /** Tries of a submit whose answer was lost; the key makes them one. */
 const submitTries = 3;
 
@@ -64,9 +66,17 @@ export class ApiClient implements AsyncDisposable {
     return (await this.#json('GET', '/v1/jobs', jobPage, signal)).jobs;
   }
 
-  /** The stored files of the last attempt. */
+  /** The stored files of the last attempt, all pages of them. */
   async artifacts(id: string, signal: AbortSignal): Promise<readonly ArtifactEntry[]> {
-    return (await this.#json('GET', `/v1/jobs/${encodeURIComponent(id)}/artifacts`, artifactList, signal)).artifacts;
+    const path = `/v1/jobs/${encodeURIComponent(id)}/artifacts?limit=${pageSize}`;
+    const all: ArtifactEntry[] = [];
+    for (let next = ''; ; ) {
+      const { artifacts, cursor } = await this.#json('GET', path + next, artifactPage, signal);
+      all.push(...artifacts);
+      if (cursor === undefined) return all;
+      if (artifacts.length === 0) throw foreign(200, this.#options.base);
+      next = `&cursor=${encodeURIComponent(cursor)}`;
+    }
   }
 
   /** The bytes of a stored file. */

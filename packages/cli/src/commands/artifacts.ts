@@ -23,7 +23,8 @@ export async function artifacts({ settings, args, io }: Context<(typeof artifact
   using _signals = onStopSignals([() => stopping.abort(new RitmoError('RITMO_CANCELLED', 'Interrupted.'))]);
   const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(callMs)]);
   await using client = await connect(settings, io.env, signal);
-  const all = await client.artifacts(id, signal);
+  // Of many files there are many pages: as long as each comes.
+  const all = (await client.artifacts(id, stopping.signal)).toSorted(byNameAndPath);
   if (verb === undefined) {
     io.out.write(settings.json ? `${JSON.stringify({ artifacts: all })}\n` : listText(all, io.out));
     return exitCodes.ok;
@@ -41,6 +42,11 @@ export async function artifacts({ settings, args, io }: Context<(typeof artifact
     io.out.write(`${wanted.length} ${wanted.length === 1 ? 'file' : 'files'}, ${formatSize(bytes)}, in ${where}\n`);
   }
   return exitCodes.ok;
+}
+
+function byNameAndPath(a: ArtifactEntry, b: ArtifactEntry): number {
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  return a.path < b.path ? -1 : 1;
 }
 
 function listText(entries: readonly ArtifactEntry[], { style }: Output): string {

@@ -43,6 +43,33 @@ describe('the client of the API server', () => {
     expect(seen).toEqual(['GET', '/v1/jobs', 'Bearer user-token']);
   });
 
+  test('reads all pages of the artifacts of a job', async () => {
+    const entry = (n: number) => ({
+      artifactId: `artifact-${n}`,
+      epoch: 1,
+      name: 'x',
+      path: `${n}`,
+      size: 0,
+      mode: 0,
+      contentType: 'x',
+    });
+    const seen: (string | undefined)[] = [];
+    await using client = await clientOf((request, response) => {
+      seen.push(request.url);
+      const first = seen.length === 1;
+      response.end(JSON.stringify(first ? { artifacts: [entry(1)], cursor: '7&' } : { artifacts: [entry(2)] }));
+    });
+    expect((await client.artifacts('j1', signal)).map((one) => one.path)).toEqual(['1', '2']);
+    expect(seen).toEqual(['/v1/jobs/j1/artifacts?limit=500', '/v1/jobs/j1/artifacts?limit=500&cursor=7%26']);
+  });
+
+  test('takes a server for a foreign one that answers no artifacts and names a next page', async () => {
+    await using client = await clientOf((_request, response) => {
+      response.end(JSON.stringify({ artifacts: [], cursor: '1' }));
+    });
+    await expect(client.artifacts('j1', signal)).rejects.toMatchObject({ code: 'RITMO_SERVER_UNREACHABLE' });
+  });
+
   test('tells the word of the server as it is', async () => {
     await using client = await clientOf((_request, response) => {
       response.statusCode = 403;

@@ -19,6 +19,9 @@ export const wireInt = digits(z.int().min(0));
 export const wireEpoch = digits(epoch);
 export const flag = z.enum(['0', '1', 'true', 'false']).transform((word) => word === '1' || word === 'true');
 
+/** Of lists: the cursor that the page before answered; a limit above 500 is read as 500. */
+export const pageQuery = { cursor: z.string().max(64).optional(), limit: wireInt.optional() };
+
 export const workerParams = z.object({ id: z.string().max(64) });
 export const jobParams = z.object({ id: jobId });
 export const artifactParams = z.object({ id: jobId, artifactId: z.string().max(64) });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import {
-  artifactList,
+  artifactPage,
   cancelRequest,
   jobDetail,
   jobPage,
@@ -16,6 +16,7 @@ import {
   flag,
   idempotencyHeader,
   jobParams,
+  pageQuery,
   wireEpoch,
   wireInt,
   workerParams,
@@ -70,8 +71,7 @@ export const peopleRoutes = {
       state: z.union([jobState, z.array(jobState)]).optional(),
       /** `key=value`; may be given several times, all must match. */
       label: z.union([z.string(), z.array(z.string())]).optional(),
-      cursor: z.string().max(64).optional(),
-      limit: wireInt.optional(),
+      ...pageQuery,
     }),
     answers: { 200: { description: 'A page; `cursor` is there when more follow.', schema: jobPage } },
   },
@@ -132,8 +132,8 @@ export const peopleRoutes = {
     tag: 'jobs',
     summary: 'List the stored files of an attempt, the latest where none is named',
     params: jobParams,
-    query: z.object({ attempt: wireEpoch.optional() }),
-    answers: { 200: { description: 'Files.', schema: artifactList } },
+    query: z.object({ attempt: wireEpoch.optional(), ...pageQuery }),
+    answers: { 200: { description: 'A page; `cursor` is there when more follow.', schema: artifactPage } },
   },
   getArtifact: {
     method: 'get',

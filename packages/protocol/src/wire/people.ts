@@ -80,7 +80,7 @@ export const artifactEntry = z.object({
   linkTarget: z.string().optional(),
 });
 export type ArtifactEntry = z.output<typeof artifactEntry>;
-export const artifactList = z.object({ artifacts: z.array(artifactEntry) });
+export const artifactPage = z.object({ artifacts: z.array(artifactEntry), cursor: z.string().optional() });
 
 export const workerSummary = z.object({
   id: z.string(),

@@ -6,11 +6,11 @@ import { detailOf, placementOf, summaryOf } from '../../jobs/views.js';
 import type { JobRow } from '../../store/jobs.js';
 import type { Authenticator } from '../auth.js';
 import { type Env, bind } from '../bind.js';
+import { pageOf } from '../pages.js';
 import type { Services } from '../services.js';
 
 const maxJobBytes = 1024 * 1024;
 const defaultPage = 50;
-const maxPage = 500;
 
 /** Calls of people about jobs. */
 export function bindJobCalls(app: OpenAPIHono<Env>, authenticator: Authenticator, services: Services): void {
@@ -24,17 +24,12 @@ export function bindJobCalls(app: OpenAPIHono<Env>, authenticator: Authenticator
   });
 
   bind(app, authenticator, routes.listJobs, ({ query }) => {
-    const limit = Math.min(query.limit || defaultPage, maxPage);
-    const before = query.cursor === undefined ? {} : { before: cursorSeq(query.cursor) };
-    const rows = jobs.list({
-      states: [query.state ?? []].flat(),
-      labels: labelsOf([query.label ?? []].flat()),
-      ...before,
-      limit: limit + 1,
-    });
-    const page = rows.slice(0, limit);
-    const last = rows.length > limit ? page.at(-1) : undefined;
-    return Response.json({ jobs: page.map(summaryOf), ...(last && { cursor: String(last.seq) }) });
+    const states = [query.state ?? []].flat();
+    const labels = labelsOf([query.label ?? []].flat());
+    const { rows, cursor } = pageOf(query, defaultPage, ({ from, limit }) =>
+      jobs.list({ states, labels, limit, ...(from !== undefined && { before: from }) }),
+    );
+    return Response.json({ jobs: rows.map(summaryOf), ...cursor });
   });
 
   bind(app, authenticator, routes.getJob, async ({ params }) =>
@@ -62,12 +57,6 @@ async function detail(services: Services, row: JobRow) {
     artifacts: artifactRows.countStored(row.id, row.epoch),
     placement: row.state === 'queued' ? placementOf(row, directory, queue, leases) : undefined,
   });
-}
-
-function cursorSeq(cursor: string): number {
-  if (!/^\d{1,15}$/.test(cursor))
-    throw new ApiError('RITMO_INVALID_REQUEST', 'The cursor is not one that a list answered.');
-  return Number(cursor);
 }
 
 function labelsOf(words: readonly string[]): Record<string, string> {

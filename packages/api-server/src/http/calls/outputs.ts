@@ -10,9 +10,12 @@ import type { JobRow } from '../../store/jobs.js';
 import type { Authenticator } from '../auth.js';
 import { type Env, bind } from '../bind.js';
 import { answerDirectly } from '../direct.js';
+import { pageOf } from '../pages.js';
 import type { Services } from '../services.js';
 import { type StreamTarget, childOf, streamOf } from '../streams.js';
 import { requireJob } from './jobs.js';
+
+const defaultPage = 100;
 
 /** Calls of people about what builds leave: logs and artifacts. */
 export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authenticator, services: Services): void {
@@ -47,8 +50,11 @@ export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authentica
 
   bind(app, authenticator, routes.listArtifacts, ({ params, query }) => {
     const row = requireJob(services, params.id);
-    const rows = services.artifactRows.listStored(row.id, attemptOf(row, query.attempt));
-    return Response.json({ artifacts: rows.map(artifactEntryOf) });
+    const epoch = attemptOf(row, query.attempt);
+    const { rows, cursor } = pageOf(query, defaultPage, (page) =>
+      services.artifactRows.listStored(row.id, epoch, page),
+    );
+    return Response.json({ artifacts: rows.map(artifactEntryOf), ...cursor });
   });
 
   bind(app, authenticator, routes.getArtifact, async ({ context, params }) => {
