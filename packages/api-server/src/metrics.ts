@@ -1,9 +1,11 @@
 import { jobStates } from '@ritmo/protocol';
+import { isCode } from '@ritmo/protocol/codes';
 import type { Claims } from './jobs/claims.js';
 import type { LeaseTable } from './jobs/leases.js';
 import { workerSummaryOf } from './jobs/views.js';
 import type { LogStore } from './logs/log-store.js';
 import type { BlobStore } from './artifacts/blob-store.js';
+import { lossReasons } from './jobs/lifecycle.js';
 import type { JobStore } from './store/jobs.js';
 import type { WorkerDirectory } from './workers/directory.js';
 import type { WorkerEvents } from './workers/events.js';
@@ -38,8 +40,10 @@ export class Metrics {
     this.#ended.set(state, (this.#ended.get(state) ?? 0) + 1);
   }
 
+  /** By code where it is one of ours: a worker may say any word, and the number of series is bounded. */
   requeued(why: string): void {
-    this.#requeued.set(why, (this.#requeued.get(why) ?? 0) + 1);
+    const reason = isCode(why) || lossReasons.has(why) ? why : 'other';
+    this.#requeued.set(reason, (this.#requeued.get(reason) ?? 0) + 1);
   }
 
   /** One call: by route, never by path, so that the number of series is bounded. */

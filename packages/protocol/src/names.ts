@@ -12,6 +12,18 @@ export const displayText = (max: number) =>
     .max(max)
     .refine((text) => !controlCharacters.test(text), 'control characters are not allowed');
 
+/**
+ * What a worker says, as people are shown it: cut after `max` characters, a space for each control or direction character.
+ * Not refused for them: the report of a build counts more than its words.
+ */
+export const shownText = (max: number) =>
+  z.string().overwrite((text) =>
+    text
+      .slice(0, max)
+      .replace(/[\ud800-\udbff]$/, '')
+      .replaceAll(new RegExp(controlCharacters, 'g'), ' '),
+  );
+
 /** Name of an environment variable. */
 export const variableName = z
   .string()

@@ -276,6 +276,9 @@ const lostSentences: Record<Expiry | 'deregistered' | 'dropped', string> = {
   dropped: 'The worker was started anew and gave up the job.',
 };
 
+/** Why a lease is over without a word of the agent, as the server calls it. */
+export const lossReasons: ReadonlySet<string> = new Set(Object.keys(lostSentences));
+
 function cancelSentence(reason: string | null): string {
   return reason === 'superseded' ? 'A newer job took the place of this one.' : 'Cancelled on request.';
 }

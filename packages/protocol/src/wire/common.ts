@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shownText } from '../names.js';
 
 /** Version of the worker API that this code speaks; the value of the `Ritmo-Protocol` header. */
 export const protocolVersion = 1;
@@ -58,9 +59,9 @@ export const empty = z.object({});
 
 /** Why something did not succeed. */
 export const failure = z.object({
-  code: z.string(),
-  message: z.string(),
+  code: shownText(64),
+  message: shownText(4096),
   retryable: z.boolean(),
-  hint: z.string().optional(),
+  hint: shownText(4096).optional(),
 });
 export type Failure = z.output<typeof failure>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { epoch, sha256 } from '../names.js';
+import { epoch, sha256, shownText } from '../names.js';
 import { failure, openEnum } from './common.js';
 
 /** How a build ended. `failed`: its own command did. `errored`: the infrastructure did. */
@@ -9,11 +9,11 @@ export type Outcome = (typeof outcomes)[number];
 
 export const stepResult = z.object({
   index: z.int().min(0),
-  name: z.string(),
+  name: shownText(255),
   status: openEnum(['succeeded', 'failed', 'skipped', 'cancelled', 'timed_out', 'errored'], 'errored'),
   exitCode: z.int().optional(),
-  signal: z.string().optional(),
-  limit: z.string().optional(),
+  signal: shownText(64).optional(),
+  limit: shownText(64).optional(),
   durationMs: z.int().min(0),
 });
 export type StepResult = z.output<typeof stepResult>;
@@ -23,7 +23,7 @@ export const finishRequest = z.object({
   outcome,
   /** Of the step that decided the outcome. */
   exitCode: z.int().optional(),
-  signal: z.string().optional(),
+  signal: shownText(64).optional(),
   /** Present for every outcome but `succeeded`. */
   failure: failure.optional(),
   steps: z.array(stepResult),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { job } from '../job.js';
-import { displayText, epoch, jobId, labels, secretName, shortName } from '../names.js';
+import { displayText, epoch, jobId, labels, secretName, shortName, shownText } from '../names.js';
 import { cancelOrder, cancelReason, openEnum, openList } from './common.js';
 
 const networks = ['host', 'isolated', 'none'] as const;
@@ -27,18 +27,18 @@ export const workerInfo = z.object({
   /** Made anew at each start of an agent process. */
   instanceId: z.string().min(8).max(64),
   /** Given at the first registration of the name. */
-  resumeKey: z.string().optional(),
+  resumeKey: z.string().max(255).optional(),
   labels: labels.default({}),
   maxConcurrent: z.int().min(1).max(10_000),
   isolation: z.array(isolationOffer).min(1),
   host: z.object({
-    os: z.string(),
-    arch: z.string(),
+    os: shownText(64),
+    arch: shownText(64),
     cpus: z.number(),
     memoryBytes: z.number(),
     diskBytes: z.number().optional(),
   }),
-  agentVersion: z.string(),
+  agentVersion: shownText(64),
   protocol: z.object({ min: z.int(), max: z.int() }),
   jobVersions: z.array(z.int()),
 });
@@ -108,7 +108,10 @@ export const buildPhases = ['accepting', 'preparing', 'running', 'collecting', '
 export const workerStatus = z.object({
   instanceId: z.string(),
   state: openEnum(workerStates, 'busy'),
-  reasons: z.array(z.string()).default([]),
+  reasons: z
+    .array(shownText(1024))
+    .overwrite((reasons) => reasons.slice(0, 100))
+    .default([]),
   running: z.array(leaseName.extend({ phase: openEnum(buildPhases, 'running'), logBytes: z.int().min(0) })),
   host: z.object({ cpu: z.number(), memory: z.number(), disk: z.number(), load: z.number() }).partial().default({}),
 });
@@ -142,7 +145,7 @@ export type WorkerEvent = z.output<typeof workerEvent>;
 export const acceptRequest = z.object({ epoch });
 export const releaseRequest = z.object({
   epoch,
-  code: z.string(),
-  message: z.string(),
+  code: shownText(64),
+  message: shownText(1024),
   retryAfterMs: z.int().min(0).optional(),
 });
