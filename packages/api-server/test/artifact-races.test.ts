@@ -1,6 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArtifactEntry } from '@ritmo/protocol';
+import Libsql from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Harness, type TestBuild, sha256 } from './support/harness.js';
 
@@ -81,6 +82,21 @@ describe('bytes that arrive late', () => {
     expect((await build.complete('artifact-1', sha256(good))).status).toBe(200);
     expect(await download()).toBe(good.toString());
   });
+});
+
+test('an upload that a server of the schema before took can be completed', async () => {
+  await build.upload('artifact-1', good);
+  await api.server.close();
+  const [name = ''] = await filesOnDisk();
+  const uploads = join(api.dataDir, 'artifacts', 'uploads');
+  await rename(join(uploads, name), join(uploads, `${build.jobId}.1.artifact-1`));
+  const db = new Libsql(join(api.dataDir, 'ritmo.db'));
+  db.exec(`DROP INDEX artifacts_by_upload; DROP INDEX artifacts_listed;
+    ALTER TABLE artifacts DROP COLUMN upload_name; PRAGMA user_version = 2`);
+  db.close();
+  await api.boot();
+  expect((await build.complete('artifact-1', sha256(good))).status).toBe(200);
+  expect(await download()).toBe(good.toString());
 });
 
 test('no crossing of calls of one job changes the stored file of another', async () => {
