@@ -82,7 +82,7 @@ function matches(tests: readonly Part[], names: readonly string[], dot: boolean,
       part = deep + 1;
     }
   }
-  while (covers && tests[part] === anyFolders) part += 1;
+  if (covers) while (tests[part] === anyFolders) part += 1;
   return part === tests.length;
 }
 
