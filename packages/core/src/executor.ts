@@ -10,3 +10,4 @@ export type * from './executor/plugin.js';
 export type * from './executor/sandbox.js';
 export type * from './executor/request.js';
 export { RitmoError, type RitmoErrorOptions, type Code } from './errors.js';
+export { compileGlobs, type Glob } from './executor/glob/glob.js';

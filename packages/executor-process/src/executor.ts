@@ -14,7 +14,14 @@ import { isReachable, SharedPaths } from './mounts/shared-paths.js';
 import { Networks } from './network/networks.js';
 import type { Bind, ResolvedOptions } from './options.js';
 import { ProcessExecutor } from './process-executor.js';
-import { assertBareOptions, requireBubblewrap, requireSetpriv, requireShell, unavailable } from './requirements.js';
+import {
+  assertBareOptions,
+  requireBubblewrap,
+  requireDeadlineTools,
+  requireSetpriv,
+  requireShell,
+  unavailable,
+} from './requirements.js';
 import { PipePool } from './step/pipes.js';
 
 const memoryBytes = 256 * 1024 * 1024;
@@ -140,6 +147,7 @@ async function openLevel({
     isolatedNetwork,
     filter: writeFilter(instance),
     yielding: cgroups?.limits.includes('cpu') !== true,
+    deadline: requireDeadlineTools(),
     shell,
     clock,
   });

@@ -42,9 +42,10 @@ import type { CommandHost } from './step/run-command.js';
 import { trySandbox } from './trial.js';
 
 const executorName = 'process';
+const trialMs = 60_000;
 const markName = 'RITMO_SANDBOX';
-/** Processes of a command that are ours: bubblewrap, the first of the job's pid namespace, the launcher. */
-const ownProcesses = 3;
+/** Processes of a command that are ours: the deadline, bubblewrap, the first of the job's pid namespace, the launcher. */
+const ownProcesses = 4;
 
 export interface ProcessExecutorSettings {
   readonly host: ExecutorHost;
@@ -101,6 +102,7 @@ export class ProcessExecutor implements Executor {
       slot: 0,
       network: this.capabilities.defaultNetwork,
       limits: {},
+      deadlineMs: trialMs,
     });
     host.log.debug({ sandboxId: id }, 'Trying the sandbox');
     job.makeRoot();
@@ -189,7 +191,9 @@ export class ProcessExecutor implements Executor {
       throw new RitmoError('RITMO_INTERNAL', `"${request.sandboxId}" is no sandbox id.`);
   }
 
-  async #newJob(request: Pick<SandboxRequest, 'sandboxId' | 'slot' | 'network' | 'limits'>): Promise<Job> {
+  async #newJob(
+    request: Pick<SandboxRequest, 'sandboxId' | 'slot' | 'network' | 'limits' | 'deadlineMs'>,
+  ): Promise<Job> {
     const { sandboxId: id, slot, network, limits } = request;
     const { commands, sandboxes, memory, options, host, users } = this.#settings;
     if (this.#jobs.has(id)) throw new RitmoError('RITMO_INTERNAL', `There is a sandbox ${id} already.`);
@@ -206,6 +210,7 @@ export class ProcessExecutor implements Executor {
       toolPaths: options.toolPaths,
       group: this.#newGroup(user, id, limits),
       limits,
+      deadlineMs: request.deadlineMs,
       openNetwork: network === 'isolated' ? (signal) => this.#openNetwork(user, signal) : undefined,
       log: host.log,
       onDisposed: () => {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { findProgram, inheritedDescriptors } from '@ritmo/host-linux';
+import { type DeadlineTools, findDeadlineTools } from './confinement/deadline.js';
 import { isRoot } from './job/user.js';
 import type { Bind, ResolvedOptions } from './options.js';
 import type { LauncherShell } from './step/launcher.js';
@@ -69,6 +70,16 @@ export function requireShell(): LauncherShell {
     );
   }
   return { argv: [bash, '--posix'], closes };
+}
+
+/** Finds what ends a sandbox at its deadline without the agent. */
+export function requireDeadlineTools(): DeadlineTools {
+  const tools = findDeadlineTools(searchPath());
+  if (tools !== undefined) return tools;
+  throw unavailable(
+    'timeout or setpriv is not installed.',
+    'Install coreutils and util-linux: `apt-get install coreutils util-linux`.',
+  );
 }
 
 /** Finds setpriv, which root needs at the bare level to keep jobs from setuid programs. */

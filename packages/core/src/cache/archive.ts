@@ -2,10 +2,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { workspacePath } from '@ritmo/protocol';
-import picomatch from 'picomatch';
 import { extract, type Header, pack } from 'tar-stream';
 import { linkStaysInside } from '../artifact/link.js';
 import { RitmoError } from '../errors.js';
+import { compileGlobs } from '../executor/glob/glob.js';
 import type { FileEntry } from '../executor/sandbox.js';
 
 /** More costs more time than it saves: most caches are written far more seldom than read. */
@@ -91,10 +91,11 @@ export async function* unpackArchive(
   const tar = extract();
   const piped = pipeline(Readable.from(archive, { objectMode: false }), createGunzip(), tar, { signal });
   const done = Promise.allSettled([piped]);
-  const among = picomatch(
-    limits.paths.flatMap((path) => [path.replace(/\/+$/, ''), `${path.replace(/\/+$/, '')}/**`]),
+  const below = compileGlobs(
+    limits.paths.flatMap((path) => [path, `${path}/**`]),
     { dot: true },
   );
+  const among = (path: string) => below.some((glob) => glob.matches(path.split('/')));
   let files = 0;
   let bytes = 0;
   try {

@@ -31,6 +31,8 @@ export interface JobSettings {
   readonly toolPaths: readonly string[];
   readonly group: Cgroup | undefined;
   readonly limits: ResourceLimits;
+  /** From now. */
+  readonly deadlineMs: number;
   readonly disk: JobDisk;
   /** Makes the way out of a job with network `isolated`. */
   readonly openNetwork: ((signal: AbortSignal) => Promise<JobNetwork>) | undefined;
@@ -50,6 +52,7 @@ export class Job implements AsyncDisposable, JobView {
   readonly inside: InsidePaths;
   readonly #host: CommandHost;
   readonly #settings: JobSettings;
+  readonly #until: number;
   readonly #disposing = new AbortController();
   #running: Promise<unknown> | undefined;
   #disposed: Promise<void> | undefined;
@@ -67,8 +70,13 @@ export class Job implements AsyncDisposable, JobView {
     this.group = settings.group;
     this.shmBytes = settings.limits.shmBytes;
     this.inside = host.level.inside(settings.folders);
+    this.#until = host.clock.monotonic() + settings.deadlineMs;
     this.#host = host;
     this.#settings = settings;
+  }
+
+  get leftMs(): number {
+    return this.#until - this.#host.clock.monotonic();
   }
 
   /** As the kernel counts it, or, without control groups, as the steps' own shells do. */

@@ -27,6 +27,8 @@ export interface JobView {
   readonly group: Cgroup | undefined;
   /** Its way out, with network `isolated`. */
   readonly privateNetwork: JobNetwork | undefined;
+  /** Milliseconds until it may not run any more, its agent or not. */
+  readonly leftMs: number;
   /** Bytes of /dev/shm. */
   readonly shmBytes: number | undefined;
 }

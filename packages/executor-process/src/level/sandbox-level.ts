@@ -4,6 +4,7 @@ import { lstatSync } from 'node:fs';
 import { relative } from 'node:path';
 import { writeEtcFiles, writeResolver, jobUserName, sandboxHostname } from '../job/etc-files.js';
 import type { JobFolders } from '../job/folders.js';
+import { deadlineArgv, type DeadlineTools } from '../confinement/deadline.js';
 import { filterDescriptor, starterArgv } from '../confinement/starter.js';
 import { isRoot } from '../job/user.js';
 import type { Bind } from '../options.js';
@@ -53,6 +54,7 @@ export interface SandboxLevelSettings {
   readonly filter: string;
   /** Whether builds must yield to the agent by their niceness, since no control group weighs them. */
   readonly yielding: boolean;
+  readonly deadline: DeadlineTools;
   readonly shell: LauncherShell;
   readonly clock: Clock;
 }
@@ -133,6 +135,7 @@ export class SandboxLevel implements Level {
     ];
     const argv = starterArgv(job.group?.joinFiles.length ?? 0, this.#settings.filter, this.#settings.yielding, [
       ...(job.privateNetwork?.enter() ?? []),
+      ...deadlineArgv(this.#settings.deadline, job.leftMs),
       this.#settings.bubblewrap,
       // The rest comes through a descriptor: anybody on the host can read a command line.
       ...['--args', '4', '--json-status-fd', '5', '--seccomp', filterDescriptor, '--'],

@@ -5,7 +5,7 @@ import type { JobView, Level } from '../level/level.js';
 import type { JobDisk } from '../disk/job-disk.js';
 import { DiskWatch } from '../disk/disk-watch.js';
 import { assertPassable, type Command } from './command.js';
-import { readReport } from './launcher.js';
+import { readReport } from './report.js';
 import { OutputPump } from './output.js';
 import { openPipes, type PipePool } from './pipes.js';
 import { settle } from './settle.js';

@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { type LimitHit, RitmoError, type StepExit } from '@ritmo/agent-core/executor';
 import { type Command, notStarted, tooLong } from './command.js';
 import type { CommandResult } from './run-command.js';
-import type { LauncherReport } from './launcher.js';
+import type { LauncherReport } from './report.js';
 import type { ProcessEnd } from './start.js';
 import type { Stopped } from './stopper.js';
 
@@ -26,6 +26,12 @@ export function settle(facts: Facts): CommandResult {
   const cpuMs = report.ended?.cpuMs ?? 0;
   if (stopped !== undefined) {
     return { exit: { status: 'cancelled', reason: stopped.cause.reason, forced: stopped.forced }, cpuMs };
+  }
+  if (report.forged) {
+    throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The step has written over the report of how it ended.', {
+      hint: 'A step may not write to descriptors of other processes.',
+      retryable: false,
+    });
   }
   const failure = failureOf(facts);
   if (failure !== undefined) return { exit: { status: 'not-started', error: failure }, cpuMs };

@@ -5,8 +5,13 @@ import { hostIn, scope } from './bench.js';
 export const crashingAgentFile = import.meta.filename;
 
 /** Starts a step that ignores signals and runs for ever, says so on stdout, and waits to be killed. */
-export async function runCrashingAgent(stateDir: string, level: 'sandbox' | 'bare'): Promise<void> {
-  const executor = await processExecutor({ level }).open(hostIn(stateDir, 'crashing'));
+export async function runCrashingAgent(
+  stateDir: string,
+  level: 'sandbox' | 'bare',
+  owner = 'crashing',
+  deadlineMs = '600000',
+): Promise<void> {
+  const executor = await processExecutor({ level }).open(hostIn(stateDir, owner));
   const request = {
     jobId: 'job',
     epoch: 1,
@@ -16,7 +21,7 @@ export async function runCrashingAgent(stateDir: string, level: 'sandbox' | 'bar
     network: executor.capabilities.defaultNetwork,
     limits: {},
     profile: 'standard',
-    deadlineMs: 600_000,
+    deadlineMs: Number(deadlineMs),
     onLost: 'fail',
   } as const;
   const sandbox = await executor.prepare(request, await executor.allocate(request, scope()), scope());

@@ -38,7 +38,8 @@ class Count {
   }
 
   async add(folder: Folder, device: number): Promise<void> {
-    for (const { name, kind } of await folder.items()) {
+    const folders: Buffer[] = [];
+    for await (const { name, kind } of folder.items()) {
       this.#signal.throwIfAborted();
       if (this.bytes > this.#enough) return;
       if (this.#slice.due()) await this.#slice.next();
@@ -49,7 +50,9 @@ class Count {
         this.#seen.add(stat.ino);
       }
       this.bytes += stat.blocks * 512;
-      if (kind !== 'folder') continue;
+      if (kind === 'folder') folders.push(name);
+    }
+    for (const name of folders) {
       const inner = unlessErrno([...unreadable, 'EMFILE', 'ENAMETOOLONG'], () => folder.folder(name));
       if (inner === undefined) continue;
       using below = inner;

@@ -8,6 +8,7 @@ import { staysInside } from './link-target.js';
 import { changed, readAgain, readOpenFile } from './read-file.js';
 
 const maxDepth = 256;
+const maxInFolder = 100_000;
 const permissions = 0o777;
 
 /**
@@ -51,6 +52,13 @@ function tooMuch(what: string): RitmoError {
   return new RitmoError('RITMO_ARTIFACT_LIMIT', `The patterns match ${what}.`);
 }
 
+interface Wanted {
+  readonly item: FolderItem;
+  readonly path: readonly Buffer[];
+  /** What a folder is to the patterns. */
+  readonly inner?: FolderMatch;
+}
+
 class Walk {
   readonly #root: string;
   readonly #globs: Globs;
@@ -64,20 +72,31 @@ class Walk {
   }
 
   async *below(folder: Folder, names: readonly Buffer[], match: FolderMatch): AsyncGenerator<CollectedEntry> {
-    const items = await folder.items();
-    items.sort((a, b) => Buffer.compare(a.name, b.name));
-    for (const item of items) {
+    for (const { item, path, inner } of await this.#wanted(folder, names, match)) {
       this.#signal.throwIfAborted();
       if (this.#slice.due()) await this.#slice.next();
-      const path = [...names, item.name];
-      if (item.kind === 'folder') yield* this.#folder(folder, path, match);
-      else if (this.#globs.file(shown(path), match)) yield* this.#entry(folder, item, path);
+      if (inner !== undefined) yield* this.#folder(folder, path, inner);
+      else yield* this.#entry(folder, item, path);
     }
   }
 
-  async *#folder(parent: Folder, names: readonly Buffer[], parentMatch: FolderMatch): AsyncGenerator<CollectedEntry> {
-    const match = this.#globs.folder(shown(names), parentMatch);
-    if (match === 'none') return;
+  /** What of a folder the patterns can mean, sorted by name. What they cannot is not kept. */
+  async #wanted(folder: Folder, names: readonly Buffer[], match: FolderMatch): Promise<Wanted[]> {
+    const wanted: Wanted[] = [];
+    for await (const item of folder.items()) {
+      this.#signal.throwIfAborted();
+      if (this.#slice.due()) await this.#slice.next();
+      const path = [...names, item.name];
+      if (item.kind === 'folder') {
+        const inner = this.#globs.folder(shown(path), match);
+        if (inner !== 'none') wanted.push({ item, path, inner });
+      } else if (this.#globs.file(shown(path), match)) wanted.push({ item, path });
+      if (wanted.length > maxInFolder) throw tooMuch(`more than ${maxInFolder} names in one folder`);
+    }
+    return wanted.sort((a, b) => Buffer.compare(a.item.name, b.item.name));
+  }
+
+  async *#folder(parent: Folder, names: readonly Buffer[], match: FolderMatch): AsyncGenerator<CollectedEntry> {
     if (names.length > maxDepth) {
       yield refused(names, `it lies deeper than ${maxDepth} folders`);
       return;

@@ -1,7 +1,9 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, realpathSync, type Stats } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { opendir } from 'node:fs/promises';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
+
+const readAtOnce = 256;
 
 /** What a folder holds under one name. `other` is a device, a FIFO or a socket. */
 export interface FolderItem {
@@ -43,12 +45,27 @@ export class Folder implements Disposable {
     return Buffer.concat([this.#base, separator, name]);
   }
 
-  async items(): Promise<FolderItem[]> {
-    const entries = await readdir(this.#base, { encoding: 'buffer', withFileTypes: true });
-    return entries.map((entry) => ({
-      name: entry.name,
-      kind: entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : entry.isSymbolicLink() ? 'link' : 'other',
-    }));
+  /** What it holds, in the system's order, read bit by bit: a folder may hold more than fits into memory. */
+  async *items(): AsyncGenerator<FolderItem> {
+    const options = { encoding: 'buffer' as BufferEncoding, bufferSize: readAtOnce };
+    for await (const entry of await opendir(this.#base, options)) {
+      // The types know names as text only.
+      const name = entry.name as unknown as Buffer;
+      yield {
+        name,
+        kind: entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : entry.isSymbolicLink() ? 'link' : 'other',
+      };
+    }
+  }
+
+  /** The first of what it holds, so many at most. */
+  async someItems(most: number): Promise<FolderItem[]> {
+    const found: FolderItem[] = [];
+    for await (const item of this.items()) {
+      found.push(item);
+      if (found.length >= most) break;
+    }
+    return found;
   }
 
   stat(): Stats {

@@ -1,7 +1,4 @@
-import { RitmoError } from '@ritmo/agent-core/executor';
-import picomatch from 'picomatch';
-
-type Test = (text: string) => boolean;
+import { compileGlobs, type Glob } from '@ritmo/agent-core/executor';
 
 export interface GlobRequest {
   readonly include: readonly string[];
@@ -14,98 +11,50 @@ export interface GlobRequest {
 export type FolderMatch = 'all' | 'some' | 'none';
 
 /**
- * Globs over relative paths, with the semantics of picomatch and three rules on top: a folder stands for all that
- * it holds; `.git` of the root is matched only by a pattern that names it; exclusions match leading dots too.
+ * Globs over relative paths, with three rules on top: a folder stands for all that it holds; `.git` of the root is
+ * matched only by a pattern that names it; exclusions match leading dots too.
  */
 export class Globs {
-  readonly #include: readonly Pattern[];
-  readonly #exclude: readonly Pattern[];
+  readonly #include: readonly Glob[];
+  readonly #namingGit: readonly Glob[];
+  readonly #exclude: readonly Glob[];
   readonly #dotfiles: boolean;
 
-  /** Throws RITMO_WORKSPACE_ESCAPE for a pattern that is absolute or climbs with `..`. */
+  /** Throws as `compileGlobs` does. */
   constructor(request: GlobRequest) {
-    this.#include = request.include.map((text) => compile(text, request.dotfiles));
-    this.#exclude = request.exclude.map((text) => compile(text, true));
+    this.#include = compileGlobs(request.include, { dot: request.dotfiles });
+    this.#namingGit = this.#include.filter(({ parts }) => parts[0] === '.git');
+    this.#exclude = compileGlobs(request.exclude, { dot: true });
     this.#dotfiles = request.dotfiles;
   }
 
   /** Whether the patterns mean the root itself, and so all that it holds. */
   root(): FolderMatch {
-    return this.#include.some((pattern) => pattern.all) ? 'all' : 'some';
+    const all = ({ parts }: Glob) => parts.length === 0 || (parts.length === 1 && parts[0] === '**');
+    return this.#include.some(all) ? 'all' : 'some';
   }
 
   /** `parent` is what the folder around it is; paths are relative, '/'-separated. */
   folder(path: string, parent: FolderMatch): FolderMatch {
-    if (this.#excluded(path)) return 'none';
-    if (this.#matches(path, parent)) return 'all';
-    return this.#candidates(path).some((pattern) => pattern.reachesBelow(path)) ? 'some' : 'none';
+    const names = path.split('/');
+    if (this.#exclude.some((glob) => glob.covers(names))) return 'none';
+    const candidates = this.#candidates(names);
+    if (this.#inherits(names, parent) || candidates.some((glob) => glob.covers(names))) return 'all';
+    return candidates.some((glob) => glob.reachesBelow(names)) ? 'some' : 'none';
   }
 
   file(path: string, parent: FolderMatch): boolean {
-    return this.#matches(path, parent) && !this.#excluded(path);
-  }
-
-  #matches(path: string, parent: FolderMatch): boolean {
-    if (path !== '.git' && parent === 'all' && (this.#dotfiles || !basename(path).startsWith('.'))) return true;
-    return this.#candidates(path).some((pattern) => pattern.matches(path));
-  }
-
-  #candidates(path: string): readonly Pattern[] {
-    if (path !== '.git' && !path.startsWith('.git/')) return this.#include;
-    return this.#include.filter((pattern) => pattern.namesGit);
-  }
-
-  #excluded(path: string): boolean {
-    return this.#exclude.some((pattern) => pattern.matches(path));
-  }
-}
-
-interface Pattern {
-  readonly all: boolean;
-  readonly namesGit: boolean;
-  readonly matches: Test;
-  /** Whether something below this folder can match. */
-  readonly reachesBelow: Test;
-}
-
-function compile(text: string, dot: boolean): Pattern {
-  const parts = text.split('/').filter((part) => part !== '' && part !== '.');
-  if (text.startsWith('/') || parts.includes('..') || text.includes('\0')) {
-    throw new RitmoError('RITMO_WORKSPACE_ESCAPE', `The pattern "${text}" is absolute or leaves the workspace.`);
-  }
-  // Names may hold newlines, which `.` of a regular expression does not match by itself.
-  const options = { dot, flags: 's', nonegate: true, windows: false };
-  const whole = parts.join('/');
-  const all = whole === '' || whole === '**';
-  return {
-    all,
-    namesGit: parts[0] === '.git',
-    matches: whole === '' ? () => true : picomatch(whole, options),
-    reachesBelow: all ? () => true : reach(whole, parts, options),
-  };
-}
-
-function reach(whole: string, parts: readonly string[], options: object): Test {
-  if (/[{(][^})]*\//.test(whole)) {
-    // A slash inside of braces: only the part before the first wildcard can be compared.
-    const base = picomatch.scan(whole).base;
-    return (path) => base === '' || isBelow(path, base) || isBelow(base, path);
-  }
-  const tests: Array<Test | undefined> = parts.map((part) =>
-    part.includes('**') ? undefined : picomatch(part, options),
-  );
-  return (path) => {
     const names = path.split('/');
-    for (const [index, name] of names.entries()) {
-      if (index >= tests.length) return false;
-      const test = tests[index];
-      if (test === undefined) return true;
-      if (!test(name)) return false;
-    }
-    return tests.length > names.length;
-  };
+    if (!this.#inherits(names, parent) && !this.#candidates(names).some((glob) => glob.matches(names))) return false;
+    return !this.#exclude.some((glob) => glob.matches(names));
+  }
+
+  #inherits(names: readonly string[], parent: FolderMatch): boolean {
+    if (parent !== 'all' || (names.length === 1 && names[0] === '.git')) return false;
+    return this.#dotfiles || names.at(-1)?.startsWith('.') !== true;
+  }
+
+  #candidates(names: readonly string[]): readonly Glob[] {
+    return names[0] === '.git' ? this.#namingGit : this.#include;
+  }
 }
-
-const isBelow = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
-
-const basename = (path: string) => path.slice(path.lastIndexOf('/') + 1);

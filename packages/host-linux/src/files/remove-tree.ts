@@ -5,6 +5,8 @@ import { TimeSlice } from '../time-slice.js';
 import { Folder } from './folder.js';
 
 const maxPasses = 100;
+/** Names of one folder that are held in memory. */
+const atOnce = 4_096;
 
 /**
  * Removes a tree that somebody hostile made: no link is followed, closed folders are opened up, depth costs
@@ -68,28 +70,42 @@ class Removal {
     }
   }
 
+  /** Until it is empty, or something in it would not go. */
   async #empty(top: Folder): Promise<void> {
-    const work: Buffer[] = [];
-    // Renaming also shows a place where something is mounted: that is never emptied.
-    await this.#clear(top, (name) => work.push(this.#moveUp(top, top, name)));
-    for (let name = work.pop(); name !== undefined; name = work.pop()) {
-      const opened = unlessErrno(['ENOENT'], () => openUp(top, name));
-      if (opened === undefined) continue;
-      {
-        using folder = opened;
-        await this.#clear(folder, (inner) => work.push(this.#moveUp(top, folder, inner)));
+    for (let stayed = false; !stayed; ) {
+      const work: Buffer[] = [];
+      // Renaming also shows a place where something is mounted: that is never emptied.
+      const count = await this.#clear(top, (name) => work.push(this.#moveUp(top, top, name)));
+      if (count === 0) return;
+      for (let name = work.pop(); name !== undefined; name = work.pop()) {
+        if (!(await this.#emptyInner(top, name, work))) stayed = true;
       }
-      unlessErrno(['ENOENT', 'ENOTEMPTY', 'EEXIST'], () => rmdirSync(top.at(name)));
     }
   }
 
-  /** Unlinks everything in the folder but folders, which are handed on. */
-  async #clear(folder: Folder, onFolder: (name: Buffer) => void): Promise<void> {
-    for (const item of await folder.items()) {
+  /** Empties a folder in the top one, or takes a part of it and puts the rest back to the work. */
+  async #emptyInner(top: Folder, name: Buffer, work: Buffer[]): Promise<boolean> {
+    const opened = unlessErrno(['ENOENT'], () => openUp(top, name));
+    if (opened === undefined) return true;
+    const folders: Buffer[] = [];
+    let again: boolean;
+    {
+      using folder = opened;
+      again = (await this.#clear(folder, (inner) => folders.push(this.#moveUp(top, folder, inner)))) === atOnce;
+    }
+    work.push(...(again ? [name] : []), ...folders);
+    return again || unlessErrno(['ENOTEMPTY', 'EEXIST'], () => removeEmpty(top, name)) === true;
+  }
+
+  /** Unlinks what the folder holds but folders, which are handed on; a bounded part of it. Tells how many it saw. */
+  async #clear(folder: Folder, onFolder: (name: Buffer) => void): Promise<number> {
+    const items = await folder.someItems(atOnce);
+    for (const item of items) {
       if (this.#slice.due()) await this.#slice.next();
       if (item.kind === 'folder') onFolder(item.name);
       else unlessErrno(['ENOENT'], () => unlinkSync(folder.at(item.name)));
     }
+    return items.length;
   }
 
   #moveUp(top: Folder, folder: Folder, name: Buffer): Buffer {
@@ -104,6 +120,11 @@ class Removal {
     }
     return unique;
   }
+}
+
+function removeEmpty(top: Folder, name: Buffer): true {
+  unlessErrno(['ENOENT'], () => rmdirSync(top.at(name)));
+  return true;
 }
 
 /** Opens a folder that its owner may have closed to himself: only an agent without root ever needs the chmod. */

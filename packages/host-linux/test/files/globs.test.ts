@@ -1,5 +1,5 @@
+import { compileGlobs } from '@ritmo/agent-core/executor';
 import fc from 'fast-check';
-import picomatch from 'picomatch';
 import { expect, it } from 'vitest';
 import { type FolderMatch, Globs } from '../../src/index.js';
 
@@ -30,7 +30,8 @@ it('finds by walking and pruning what each pattern says of the whole path', () =
         const parts = file.split('/');
         const lead = parts.map((_, i) => parts.slice(0, i + 1).join('/'));
         const matches = (text: string, dot: boolean) => {
-          const test = picomatch(text, { dot, flags: 's', nonegate: true });
+          const globs = compileGlobs([text], { dot });
+          const test = (path: string) => globs.some((glob) => glob.matches(path.split('/')));
           // A folder that matches stands for all below it, but for what begins with a dot.
           return lead.some(
             (above, i) => test(above) && (dot || parts.slice(i + 1).every((rest) => !rest.startsWith('.'))),
@@ -38,7 +39,7 @@ it('finds by walking and pruning what each pattern says of the whole path', () =
         };
         const named = include.filter((text) => parts[0] !== '.git' || text.split('/')[0] === '.git');
         const excluded = exclude.some((text) =>
-          lead.some((above) => picomatch(text, { dot: true, nonegate: true })(above)),
+          compileGlobs([text], { dot: true }).some((glob) => lead.some((above) => glob.matches(above.split('/')))),
         );
         const expected = named.some((text) => matches(text, dotfiles)) && !excluded;
         expect(walk(new Globs({ include, exclude, dotfiles }), file)).toBe(expected);

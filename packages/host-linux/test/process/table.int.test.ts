@@ -5,7 +5,6 @@ import {
   descendantsOf,
   environmentValue,
   findByEnvironment,
-  findByUser,
   findProgram,
   innermostPid,
   inheritedDescriptors,
@@ -13,7 +12,6 @@ import {
   readProcess,
   signalPid,
   signalProcess,
-  UserPool,
 } from '../../src/index.js';
 
 const children: Array<ReturnType<typeof spawn>> = [];
@@ -83,24 +81,4 @@ it('sees the descriptors that a process was started with', () => {
   const { stdout } = spawnSync('bash', ['-c', bash, process.execPath, script], { encoding: 'utf8' });
   expect(JSON.parse(stdout)).toContain(77);
   expect(inheritedDescriptors().filter((fd) => fd <= 2)).toEqual([]);
-});
-
-it('gives each user out once, whoever asks on this machine', async () => {
-  await using one = new UserPool(1_000_000_000);
-  await using two = new UserPool(1_000_000_000);
-  const first = await one.take(3);
-  expect(first).toEqual({ uid: 1_000_000_003, gid: 1_000_000_003 });
-  expect((await two.take(3)).uid).toBe(1_000_000_004);
-  expect((await one.take(3)).uid).toBe(1_000_000_005);
-  one.giveBack(first);
-  expect(await one.take(3)).toEqual(first);
-  expect(await two.claim(first.uid)).toBe(false);
-});
-
-it.runIf(process.getuid?.() === 0)('passes over a user as whom something runs', async () => {
-  const uid = 1_000_000_100;
-  const pid = await shell('echo ready; sleep 600', {}, uid);
-  expect(findByUser(uid).map((info) => info.pid)).toContain(pid);
-  await using pool = new UserPool(uid);
-  expect((await pool.take(0)).uid).toBe(uid + 1);
 });
