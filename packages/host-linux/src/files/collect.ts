@@ -93,7 +93,7 @@ class Walk {
       } else if (this.#globs.file(shown(path), match)) wanted.push({ item, path });
       if (wanted.length > maxInFolder) throw tooMuch(`more than ${maxInFolder} names in one folder`);
     }
-    return wanted.sort((a, b) => Buffer.compare(a.item.name, b.item.name));
+    return wanted.toSorted((a, b) => Buffer.compare(a.item.name, b.item.name));
   }
 
   async *#folder(parent: Folder, names: readonly Buffer[], match: FolderMatch): AsyncGenerator<CollectedEntry> {
