@@ -9,7 +9,7 @@ import { debianKernel } from './guest/kernel.js';
 
 const programs = [
   ...['busybox', 'node', 'sh', 'bash', 'bwrap', 'mkfifo', 'cat', 'head', 'tail', 'wc', 'sleep', 'timeout', 'nice'],
-  ...['mount', 'umount'],
+  ...['mount', 'umount', 'setpriv', 'flock'],
 ];
 let root: string;
 let seen: Record<string, unknown>;
