@@ -80,10 +80,12 @@ async function runOn(
   const end = await started.ended;
   const stopped = await stopper.finish();
   const cleared = await tree.clear();
+  // Before the group is emptied, which refuses forks on purpose.
+  const after = job.group?.events();
   if (job.group !== undefined) await proveEmpty(job.group);
   await drain(pump, host);
   const overDisk = (await watch.end()) || disk.full();
-  const limit = limitHit(before, job.group?.events()) ?? (overDisk ? 'disk' : undefined);
+  const limit = limitHit(before, after) ?? (overDisk ? 'disk' : undefined);
   const text = await report;
   return settle({ command, end, report: readReport(text), text, stopped, cleared, limit });
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { signalPid } from '../process/signal.js';
 import {
   makeGroup,
+  readControl,
   readField,
   readNumber,
   readPids,
@@ -116,8 +117,12 @@ class GroupV1 implements Cgroup {
   }
 
   kill(): void {
-    if (this.#folders.pids !== undefined) tryWriteControl(this.#folders.pids, 'pids.max', 0);
+    const { pids } = this.#folders;
+    const before = readControl(pids, 'pids.max');
+    if (pids !== undefined) tryWriteControl(pids, 'pids.max', 0);
     for (const pid of this.processes()) signalPid(pid, 'SIGKILL');
+    // What was signalled forks no more; the next command of the job must be able to.
+    if (pids !== undefined && before !== undefined) tryWriteControl(pids, 'pids.max', before);
   }
 
   tryRemove(): boolean {
