@@ -1,4 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { unlessErrno } from '@ritmo/host-linux';
 
 interface Range {
   readonly first: number;
@@ -19,9 +21,20 @@ export function* freeSubnets(range: string, bits: number, used: readonly string[
 
 /** The subnets that the interfaces of this host are in. */
 export function hostSubnets(): string[] {
-  return Object.values(networkInterfaces())
+  const ofInterfaces = Object.values(networkInterfaces())
     .flatMap((entries) => entries ?? [])
     .flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [cidr] : []));
+  return [...ofInterfaces, ...bridgeSubnets(unlessErrno(['ENOENT'], () => readFileSync('/proc/net/route', 'utf8')))];
+}
+
+/** A bridge that nothing is plugged into, as of another daemon, is among the routes only. */
+function bridgeSubnets(routes = ''): string[] {
+  return routes.split('\n').flatMap((line) => {
+    const [device = '', destination = '', gateway = '', , , , , mask = ''] = line.split('\t');
+    if (gateway !== '00000000' || !existsSync(`/sys/class/net/${device}/bridge`)) return [];
+    const bits = Number.parseInt(mask, 16).toString(2).replaceAll('0', '').length;
+    return [`${text(Buffer.from(destination, 'hex').readUInt32LE())}/${bits}`];
+  });
 }
 
 function parse(cidr: string): Range {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -71,7 +71,18 @@ async function stop(daemon: ChildProcess, folder: string): Promise<void> {
   for (let paths = mountsBelow(folder); paths.length > 0; paths = mountsBelow(folder)) {
     for (const path of paths) await once(spawn('umount', ['-l', path], { stdio: 'ignore' }), 'exit');
   }
+  removeBridges(folder);
   await rm(folder, { recursive: true, force: true });
+}
+
+/** A daemon keeps the bridges of its networks when it ends; whose they are stands in its own database. */
+function removeBridges(folder: string): void {
+  const database = join(folder, 'data/network/files/local-kv.db');
+  if (!existsSync(database)) return;
+  const known = readFileSync(database, 'latin1').matchAll(/"BridgeName":"(rtm[0-9a-z]+)"/g);
+  for (const bridge of new Set([...known].map(([, name = '']) => name))) {
+    if (existsSync(`/sys/class/net/${bridge}`)) execFileSync('ip', ['link', 'delete', bridge]);
+  }
 }
 
 function mountsBelow(folder: string): string[] {
