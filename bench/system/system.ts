@@ -83,8 +83,11 @@ export async function startSystem(options: {
   };
 }
 
+/** With RITMO_BENCH_PROFILE=FOLDER each process leaves a CPU profile there, for the developer tools of a browser. */
 function run(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [bin, ...args], {
+  const folder = process.env['RITMO_BENCH_PROFILE'];
+  const profile = folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
+  return spawn(process.execPath, [...profile, bin, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production' },
   });

@@ -1,8 +1,8 @@
 import { type Logger, RitmoError } from '@ritmo/agent-core/executor';
 import pino from 'pino';
 import { prettyFactory } from 'pino-pretty';
+import { TerminalFilter } from '@ritmo/protocol';
 import type { Io } from './io.js';
-import { TerminalFilter } from './render/terminal-filter.js';
 
 /** Levels by their names. */
 const formatters = { level: (label: string) => ({ level: label }) };

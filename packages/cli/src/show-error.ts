@@ -1,7 +1,7 @@
 import { type Code, isCode } from '@ritmo/protocol/codes';
 import { RitmoError } from '@ritmo/agent-core/executor';
+import { TerminalFilter } from '@ritmo/protocol';
 import type { Output } from './io.js';
-import { TerminalFilter } from './render/terminal-filter.js';
 
 /** Any error as one of ours; those of other packages keep their code. */
 export function asRitmoError(error: unknown): RitmoError {

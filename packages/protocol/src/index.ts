@@ -16,10 +16,11 @@ export { describeIssue } from './job-file/issues.js';
 export { type JobFileResult, type JobProblem, jobFileSchema, parseJobFile } from './job-file/parse.js';
 export { type FileProblem, formatProblems } from './job-file/problem.js';
 export { type FileResult, parseYamlFile } from './job-file/yaml-file.js';
-export { LogLineSplitter } from './log-reader.js';
+export { type LogLine, LogLineSplitter } from './log-reader.js';
 export * from './log-record.js';
 export * from './names.js';
 export { nearest } from './suggest.js';
+export { oneLine, TerminalFilter, type TerminalFilterOptions } from './terminal-text.js';
 export * from './wire/index.js';
 export {
   durationWords,

@@ -4,10 +4,16 @@ import { type LogRecord, logRecord } from './log-record.js';
 const longestLine = 16 * 1024 * 1024;
 const newline = 0x0a;
 
-/**
- * Reads a log file that arrives in pieces, cut anywhere. Blank lines, records of an unknown kind and lines that are
- * no record are passed over; `skipped` counts the latter two.
- */
+/** One line of a log: its text, and its record where it is one that we know. */
+export interface LogLine {
+  /** Empty for a line that is longer than any record. */
+  readonly text: string;
+  /** With the newline. */
+  readonly bytes: number;
+  readonly record: LogRecord | undefined;
+}
+
+/** Reads a log file that arrives in pieces, cut anywhere. */
 export class LogLineSplitter {
   readonly #decoder = new TextDecoder();
   #pieces: Uint8Array[] = [];
@@ -15,7 +21,7 @@ export class LogLineSplitter {
   #tooLong = false;
   #skipped = 0;
 
-  /** Lines that were no known record. */
+  /** Lines that were no known record; blank ones do not count. */
   get skipped(): number {
     return this.#skipped;
   }
@@ -25,17 +31,21 @@ export class LogLineSplitter {
     return this.#held;
   }
 
-  /** The records whose lines end in these bytes, in their order. */
+  /** The records whose lines end in these bytes, in their order; what is none is passed over. */
   push(bytes: Uint8Array): LogRecord[] {
-    const records: LogRecord[] = [];
+    return this.lines(bytes).flatMap(({ record }) => record ?? []);
+  }
+
+  /** All lines that end in these bytes, in their order. */
+  lines(bytes: Uint8Array): LogLine[] {
+    const lines: LogLine[] = [];
     let from = 0;
     for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, from)) {
-      const record = this.#line(bytes.subarray(from, end));
-      if (record !== undefined) records.push(record);
+      lines.push(this.#line(bytes.subarray(from, end)));
       from = end + 1;
     }
     this.#hold(bytes.subarray(from));
-    return records;
+    return lines;
   }
 
   #hold(bytes: Uint8Array): void {
@@ -46,16 +56,16 @@ export class LogLineSplitter {
     this.#held += bytes.length;
   }
 
-  #line(last: Uint8Array): LogRecord | undefined {
+  #line(last: Uint8Array): LogLine {
     const tooLong = this.#tooLong;
     const text = tooLong ? '' : this.#text(last);
+    const bytes = this.#held + last.length + 1;
     this.#pieces = [];
     this.#held = 0;
     this.#tooLong = false;
-    if (!tooLong && text.trim() === '') return undefined;
     const record = tooLong ? undefined : parse(text);
-    if (record === undefined) this.#skipped++;
-    return record;
+    if (record === undefined && (tooLong || text.trim() !== '')) this.#skipped++;
+    return { text, bytes, record };
   }
 
   #text(last: Uint8Array): string {

@@ -26,6 +26,23 @@ describe('a log line splitter', () => {
     );
   });
 
+  it('gives each line with its length, so that a reader knows where it stands', () => {
+    const splitter = new LogLineSplitter();
+    const all = Buffer.concat([Buffer.from('no json é\n\n'), text]);
+    const lines = [...splitter.lines(all.subarray(0, 5)), ...splitter.lines(all.subarray(5))];
+    expect(lines.map((line) => line.text)).toEqual(['no json é', '', ...log.map((record) => JSON.stringify(record))]);
+    expect(lines.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(all.length);
+    expect(lines.map(({ record }) => record)).toEqual([undefined, undefined, ...log]);
+  });
+
+  it('keeps no memory of its sender, who may use it again', () => {
+    const splitter = new LogLineSplitter();
+    const chunk = Uint8Array.from(text.subarray(0, 20));
+    splitter.push(chunk);
+    chunk.fill(0);
+    expect(splitter.push(text.subarray(20))).toEqual(log);
+  });
+
   it('waits for the end of a line', () => {
     const splitter = new LogLineSplitter();
     expect(splitter.push(text.subarray(0, 20))).toEqual([]);

@@ -1,8 +1,4 @@
-import { type LogRecord, logRecord } from '@ritmo/protocol';
-import { TerminalFilter } from './terminal-filter.js';
-
-/** Longest line of a log file that is read; records are far shorter. */
-const maxLine = 8 * 1024 * 1024;
+import { LogLineSplitter, type LogRecord, oneLine, TerminalFilter } from '@ritmo/protocol';
 
 /** The log as a person reads it: steps, their output, notes. `raw` leaves the output as it was printed. */
 export async function* plainText(
@@ -11,34 +7,14 @@ export async function* plainText(
 ): AsyncGenerator<Uint8Array, void, void> {
   const writer = new TextWriter(raw);
   const encoder = new TextEncoder();
-  for await (const lines of wholeLines(bytes)) {
+  const splitter = new LogLineSplitter();
+  for await (const chunk of bytes) {
     let text = '';
-    for (const line of lines) text += writer.write(parse(line));
+    for (const record of splitter.push(chunk)) text += writer.write(record);
     if (text !== '') yield encoder.encode(text);
   }
   const end = writer.endStep();
   if (end !== '') yield encoder.encode(end);
-}
-
-async function* wholeLines(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string[], void, void> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of bytes) {
-    rest += decoder.decode(chunk, { stream: true });
-    const lines = rest.split('\n');
-    rest = lines.pop() ?? '';
-    if (rest.length > maxLine) rest = '';
-    yield lines;
-  }
-}
-
-/** A record, or nothing for a line that is none or of a kind of a newer version. */
-function parse(line: string): LogRecord | undefined {
-  try {
-    return logRecord.safeParse(JSON.parse(line)).data;
-  } catch {
-    return undefined;
-  }
 }
 
 class TextWriter {
@@ -51,8 +27,8 @@ class TextWriter {
     this.#raw = raw;
   }
 
-  write(record: LogRecord | undefined): string {
-    switch (record?.k) {
+  write(record: LogRecord): string {
+    switch (record.k) {
       case 'step':
         return `${this.endStep()}${this.#line(`--- ${oneLine(record.name)} ---`)}`;
       case 'out':
@@ -74,14 +50,14 @@ class TextWriter {
   }
 
   #output(stream: number, text: string): string {
-    const out = this.#raw ? text : this.#filterOf(stream).filter(text);
+    const out = this.#raw ? text : this.#filterOf(stream).push(text);
     if (out !== '') this.#atLineStart = out.endsWith('\n');
     return out;
   }
 
   #filterOf(stream: number): TerminalFilter {
     let filter = this.#filters.get(stream);
-    if (!filter) this.#filters.set(stream, (filter = new TerminalFilter()));
+    if (!filter) this.#filters.set(stream, (filter = new TerminalFilter({ colours: true, erase: true })));
     return filter;
   }
 
@@ -98,9 +74,4 @@ class TextWriter {
     this.#atLineStart = true;
     return out;
   }
-}
-
-function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]+/g, ' ');
 }

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import { endStates, type JobDetail } from '@ritmo/protocol';
-import { type LogLine, LogLines } from '../render/log-lines.js';
+import { endStates, type JobDetail, type LogLine, LogLineSplitter } from '@ritmo/protocol';
 import type { ApiClient } from './client.js';
 import { isSilence } from './http.js';
 
@@ -66,23 +65,23 @@ export async function* follow(options: FollowOptions): AsyncGenerator<LogLine, J
 /** First the rest of the attempt at the cursor, then what comes after it. */
 async function* readOn({ client, jobId, signal }: FollowOptions, cursor: Cursor): AsyncGenerator<LogLine> {
   if (cursor.epoch > 0) {
-    const lines = new LogLines();
+    const splitter = new LogLineSplitter();
     const from = { attempt: cursor.epoch, offset: cursor.offset, follow: true };
     for await (const bytes of client.log(jobId, from, signal)) {
-      for (const line of lines.push(bytes)) {
+      for (const line of splitter.lines(bytes)) {
         cursor.offset += line.bytes;
         yield line;
       }
-      cursor.received = cursor.offset + lines.pending;
+      cursor.received = cursor.offset + splitter.held;
     }
     const job = await client.job(jobId, signal);
     if (endStates.has(job.state) && hasAll(job, cursor)) return;
   }
   const before = cursor.epoch;
-  const lines = new LogLines();
+  const splitter = new LogLineSplitter();
   let epoch = 0;
   for await (const bytes of client.log(jobId, { follow: true }, signal)) {
-    for (const line of lines.push(bytes)) {
+    for (const line of splitter.lines(bytes)) {
       if (line.record?.k === 'log') epoch = line.record.epoch;
       // Attempts that were read before come again.
       if (epoch <= before) continue;
@@ -90,7 +89,7 @@ async function* readOn({ client, jobId, signal }: FollowOptions, cursor: Cursor)
       cursor.offset += line.bytes;
       yield line;
     }
-    if (epoch > before) cursor.received = cursor.offset + lines.pending;
+    if (epoch > before) cursor.received = cursor.offset + splitter.held;
   }
 }
 

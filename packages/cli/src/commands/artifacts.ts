@@ -1,13 +1,12 @@
 import { join, relative, resolve } from 'node:path';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import { type ArtifactEntry, formatSize } from '@ritmo/protocol';
+import { type ArtifactEntry, formatSize, oneLine } from '@ritmo/protocol';
 import { connect } from '../api/connect.js';
 import { exitCodes } from '../exit-codes.js';
 import { fetchArtifacts } from '../fetch-artifacts.js';
 import type { Output } from '../io.js';
 import type { artifactsKeys } from '../options/groups.js';
 import { table } from '../render/table.js';
-import { oneLine } from '../render/terminal-filter.js';
 import { onStopSignals } from '../signals.js';
 import type { Context } from './command.js';
 import { callMs } from './submit.js';

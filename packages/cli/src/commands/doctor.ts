@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { oneLine } from '@ritmo/protocol';
 import type { Check } from '../doctor/check.js';
 import { checkExecutors } from '../doctor/executors.js';
 import { checkGit, checkNode, checkServer, checkStateDir } from '../doctor/host.js';
@@ -8,7 +9,6 @@ import { executorOptions } from '../isolation/executor-options.js';
 import type { doctorKeys } from '../options/groups.js';
 import { defaultStateDir } from '../paths.js';
 import { table } from '../render/table.js';
-import { oneLine } from '../render/terminal-filter.js';
 import type { Context } from './command.js';
 
 /** Looks at this machine. Ends with 69 where no isolation works, one that was named does not, or a need of all is missing. */

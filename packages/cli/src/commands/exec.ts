@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join, relative, resolve } from 'node:path';
 import { Agent, folderArtifactStore, LocalTransport, silentLogger } from '@ritmo/agent-core';
+import { LogLineSplitter } from '@ritmo/protocol';
 import { agentLog } from '../agent-log.js';
 import { openCacheStore } from '../cache-store.js';
 import { inFreePlace } from '../exec-place.js';
@@ -10,7 +11,6 @@ import { bindIsolations } from '../isolation/load.js';
 import { readJob, readSecrets, requireSecrets, withLocalSource } from '../job-input.js';
 import type { execKeys } from '../options/groups.js';
 import { defaultStateDir } from '../paths.js';
-import { LogLines } from '../render/log-lines.js';
 import { logPrinter } from '../render/log-printer.js';
 import { onStopSignals } from '../signals.js';
 import { version } from '../version.js';
@@ -27,7 +27,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
   const artifactsDir = resolve(settings.artifactsDir ?? 'ritmo-artifacts');
   const jobId = `exec-${randomBytes(4).toString('hex')}`;
   const printer = logPrinter(io.out, settings.json);
-  const lines = new LogLines();
+  const splitter = new LogLineSplitter();
 
   let cancel = (): void => undefined;
   let stop = (): void => undefined;
@@ -49,7 +49,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
       secrets,
       jobId,
       onLog: (bytes) => {
-        for (const line of lines.push(bytes)) printer.print(line);
+        for (const line of splitter.lines(bytes)) printer.print(line);
       },
     });
     const runner = new Agent({

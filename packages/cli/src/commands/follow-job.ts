@@ -1,11 +1,10 @@
 import { RitmoError } from '@ritmo/agent-core/executor';
-import type { JobDetail } from '@ritmo/protocol';
+import { type JobDetail, oneLine } from '@ritmo/protocol';
 import type { ApiClient } from '../api/client.js';
 import { follow } from '../api/follow.js';
 import { exitCodeOfJob, exitCodes } from '../exit-codes.js';
 import type { Io } from '../io.js';
 import { logPrinter } from '../render/log-printer.js';
-import { oneLine } from '../render/terminal-filter.js';
 import { onStopSignals } from '../signals.js';
 
 /** How long nothing is printed before it is said why, in milliseconds. */

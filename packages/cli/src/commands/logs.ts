@@ -1,9 +1,8 @@
 import { RitmoError } from '@ritmo/agent-core/executor';
-import { endStates } from '@ritmo/protocol';
+import { endStates, LogLineSplitter } from '@ritmo/protocol';
 import { connect } from '../api/connect.js';
 import { exitCodes } from '../exit-codes.js';
 import type { logsKeys } from '../options/groups.js';
-import { LogLines } from '../render/log-lines.js';
 import { logPrinter } from '../render/log-printer.js';
 import type { Context } from './command.js';
 import { durationOf, followJob } from './follow-job.js';
@@ -27,10 +26,10 @@ export async function logs({ settings, args, io }: Context<(typeof logsKeys)[num
     return exitCodes.ok;
   }
   const printer = logPrinter(io.out, json);
-  const lines = new LogLines();
+  const splitter = new LogLineSplitter();
   const reading = new AbortController();
   for await (const bytes of client.log(id, { attempt: attempt.epoch, follow: false }, reading.signal))
-    for (const line of lines.push(bytes)) printer.print(line);
+    for (const line of splitter.lines(bytes)) printer.print(line);
   const isLast = attempt.epoch === job.attempts.at(-1)?.epoch;
   if (isLast && endStates.has(job.state))
     printer.end({ state: job.state, durationMs: durationOf(job), failure: job.failure });

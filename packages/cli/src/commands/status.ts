@@ -1,11 +1,10 @@
-import { type JobDetail, type JobSummary, showDuration, type WorkerSummary } from '@ritmo/protocol';
+import { type JobDetail, type JobSummary, oneLine, showDuration, type WorkerSummary } from '@ritmo/protocol';
 import { connect } from '../api/connect.js';
 import { exitCodes } from '../exit-codes.js';
 import type { Output } from '../io.js';
 import type { statusKeys } from '../options/groups.js';
 import { finalLine } from '../render/final-line.js';
 import { table } from '../render/table.js';
-import { oneLine } from '../render/terminal-filter.js';
 import type { Context } from './command.js';
 import { durationOf } from './follow-job.js';
 import { callMs } from './submit.js';

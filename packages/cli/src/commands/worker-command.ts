@@ -1,8 +1,8 @@
 import { RitmoError } from '@ritmo/agent-core/executor';
+import { oneLine } from '@ritmo/protocol';
 import { connect } from '../api/connect.js';
 import { exitCodes } from '../exit-codes.js';
 import type { jobKeys } from '../options/groups.js';
-import { oneLine } from '../render/terminal-filter.js';
 import type { Context } from './command.js';
 import { callMs } from './submit.js';
 

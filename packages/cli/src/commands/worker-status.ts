@@ -1,11 +1,10 @@
-import { formatSize, showDuration } from '@ritmo/protocol';
+import { formatSize, oneLine, showDuration } from '@ritmo/protocol';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { z } from 'zod';
 import { Http } from '../api/http.js';
 import type { Output } from '../io.js';
 import type { HostPort } from '../options/kinds.js';
 import { table } from '../render/table.js';
-import { oneLine } from '../render/terminal-filter.js';
 
 /** What a worker says at `/status`, as far as it is shown; the rest is kept for `--json`. */
 const workerStatus = z.looseObject({

@@ -1,6 +1,5 @@
-import { type Failure, type JobState, showDuration } from '@ritmo/protocol';
+import { type Failure, type JobState, oneLine, showDuration } from '@ritmo/protocol';
 import type { Style } from './style.js';
-import { oneLine } from './terminal-filter.js';
 
 /** How a job ended, as far as one line needs it. */
 export interface Ending {

@@ -1,6 +1,6 @@
+import type { LogLine } from '@ritmo/protocol';
 import type { Output } from '../io.js';
 import { type Ending, finalLine } from './final-line.js';
-import type { LogLine } from './log-lines.js';
 import { LogView } from './log-view.js';
 
 /** Prints a job's log as it comes, for a person or as raw records. */
@@ -14,7 +14,13 @@ export interface LogPrinter {
 
 /** A printer for `--json`, or for people. */
 export function logPrinter(out: Output, json: boolean): LogPrinter {
-  if (json) return { print: ({ text }) => out.write(`${text}\n`), pause: () => undefined, end: () => undefined };
+  if (json) {
+    const print = ({ text }: LogLine) => {
+      // What a power loss left blank is no record.
+      if (text.trim() !== '') out.write(`${text}\n`);
+    };
+    return { print, pause: () => undefined, end: () => undefined };
+  }
   const view = new LogView(out);
   return {
     print({ record }) {

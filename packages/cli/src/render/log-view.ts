@@ -1,6 +1,5 @@
-import { type LogRecord, type LogStepEnd, showDuration } from '@ritmo/protocol';
+import { type LogRecord, type LogStepEnd, oneLine, showDuration, TerminalFilter } from '@ritmo/protocol';
 import type { Output } from '../io.js';
-import { oneLine, TerminalFilter } from './terminal-filter.js';
 
 /** How the agent closes a log; the last line of ours says it again, in colour and with the hint apart. */
 const closingNote = /^(succeeded in |(failed|cancelled|timed out|errored)(: |$))/;

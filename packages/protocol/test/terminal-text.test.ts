@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { oneLine, TerminalFilter } from '../../src/render/terminal-filter.js';
+import { oneLine, TerminalFilter } from '../src/terminal-text.js';
 
 const filter = (text: string, options = { colours: true, erase: true }) => {
   const one = new TerminalFilter(options);
@@ -32,6 +32,8 @@ describe('what a build may print to a terminal', () => {
     ['questions that the terminal answers', `${esc}[6n${esc}[c${esc}[>c${esc}Za`, 'a'],
     ['character sets', `${esc}(0a${esc})Bb`, 'ab'],
     ['the other screen', `${esc}[?1049ha`, 'a'],
+    ['a private mode that looks like a colour', `${esc}[>4;2ma`, 'a'],
+    ['a sequence broken by a newline', `${esc}[31\nx`, '\nx'],
     ['hidden text', `${esc}[8msecret${esc}[31;8;1mx${esc}[0m`, `secret${esc}[31;1mx${esc}[0m`],
     ['control characters, C1 too', '\u0000\u0007\u0008\u007f\u009b31m\u009dx', '31mx'],
     ['text turned around', 'a\u202eb\u2066c', 'abc'],

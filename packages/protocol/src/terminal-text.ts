@@ -1,5 +1,5 @@
 /** What of a build's output may pass besides text. */
-export interface FilterOptions {
+export interface TerminalFilterOptions {
   readonly colours: boolean;
   /** Erase-line. */
   readonly erase: boolean;
@@ -19,12 +19,12 @@ const harmful = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028\u202
  * text: only text, tabs, line ends, CR, colours and erase-line pass. A sequence may be cut anywhere between two calls.
  */
 export class TerminalFilter {
-  readonly #options: FilterOptions;
+  readonly #options: TerminalFilterOptions;
   #state: State = 'text';
   #sequence = '';
   #coloured = false;
 
-  constructor(options: FilterOptions) {
+  constructor(options: TerminalFilterOptions) {
     this.#options = options;
   }
 
