@@ -258,7 +258,7 @@ describe('log.txt', () => {
     const { body, headers } = await api.user<string>('GET', `/v1/jobs/${build.jobId}/log.txt`);
     expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
     expect(body).toBe(
-      '[info] Pulling [2J node\n--- Build ---\n\u001b[31mredwarning\n 10%\r 20%\u001b[K!\u001b[0m\n[exited with 2]\n--- Next ---\nplain\n',
+      '[info] Pulling node\n--- Build ---\n\u001b[31mredwarning\n 10%\r 20%\u001b[K!\u001b[0m\n[exited with 2]\n--- Next ---\nplain\n',
     );
   });
 
