@@ -11,3 +11,15 @@ export type * from './executor/sandbox.js';
 export type * from './executor/request.js';
 export { RitmoError, type RitmoErrorOptions, type Code } from './errors.js';
 export { compileGlobs, type Glob } from './executor/glob/glob.js';
+export { bindOptions } from './executor/load.js';
+export { isSandboxId, OpenSandboxes } from './executor/open-sandboxes.js';
+export {
+  locateInside,
+  notStarted,
+  refusedStep,
+  type ShownFolder,
+  stepFolder,
+  toolFiles,
+  tooLong,
+} from './executor/step.js';
+export { causeOf, type Stopped, Stopper, type StopTarget } from './executor/stop.js';

@@ -2,6 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import {
   type Executor,
   type ExecutorCapabilities,
+  OpenSandboxes,
   type PrepareScope,
   type ProbeReport,
   RitmoError,
@@ -17,7 +18,7 @@ import { asRitmoError } from './docker/error.js';
 import { jobFolders } from './job/folders.js';
 import { Job } from './job/job.js';
 import type { JobHost } from './job/job-host.js';
-import { isSandboxId, labelNames, labelsOf } from './job/names.js';
+import { labelNames, labelsOf } from './job/names.js';
 import { removeFolders } from './job/remove.js';
 import { DockerSandbox } from './job/sandbox.js';
 import { JobVolume } from './job/volume.js';
@@ -43,7 +44,7 @@ export class DockerExecutor implements Executor {
   readonly name = executorName;
   readonly capabilities: ExecutorCapabilities;
   readonly #settings: DockerExecutorSettings;
-  readonly #jobs = new Map<SandboxId, Job>();
+  readonly #jobs = new OpenSandboxes<Job>();
   #disposed: Promise<void> | undefined;
 
   constructor(settings: DockerExecutorSettings) {
@@ -109,18 +110,7 @@ export class DockerExecutor implements Executor {
   }
 
   async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {
-    const removed: SandboxId[] = [];
-    const failed: Array<{ id: SandboxId; error: Error }> = [];
-    for (const id of await this.#strays(keep)) {
-      signal.throwIfAborted();
-      try {
-        await this.#remove(id);
-        removed.push(id);
-      } catch (error) {
-        failed.push({ id, error: RitmoError.from(error, 'RITMO_CLEANUP_FAILED') });
-      }
-    }
-    return { removed, failed };
+    return await this.#jobs.sweep(await this.#found(), keep, signal, (id) => this.#remove(id));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -145,16 +135,13 @@ export class DockerExecutor implements Executor {
   #newJob(request: SandboxRequest): Job {
     const { jobs, sandboxes, memory } = this.#settings;
     const id = request.sandboxId;
-    if (this.#jobs.has(id)) throw new RitmoError('RITMO_INTERNAL', `There is a sandbox ${id} already.`);
     const job: Job = new Job({
       host: jobs,
       request,
       folders: jobFolders(sandboxes, memory.path, id),
-      onDisposed: () => {
-        if (this.#jobs.get(id) === job) this.#jobs.delete(id);
-      },
+      onDisposed: () => this.#jobs.delete(id, job),
     });
-    this.#jobs.set(id, job);
+    this.#jobs.add(id, job);
     return job;
   }
 
@@ -168,8 +155,8 @@ export class DockerExecutor implements Executor {
     return `container: Docker ${this.#settings.daemon.info.version}, profile ${profile}, ${who}, network ${network}${note}`;
   }
 
-  /** Sandboxes of this installation: those that are open here, that have folders, containers or networks. */
-  async #strays(keep: ReadonlySet<SandboxId>): Promise<Set<SandboxId>> {
+  /** Names of what may be sandboxes of this installation: what has folders, containers or networks. */
+  async #found(): Promise<string[]> {
     const { sandboxes, memory, daemon, jobs } = this.#settings;
     const named = [sandboxes, memory.path].flatMap(
       (folder) => unlessErrno(['ENOENT'], () => readdirSync(folder)) ?? [],
@@ -180,17 +167,10 @@ export class DockerExecutor implements Executor {
       daemon.client.listNetworks(label),
     ]);
     const labelled = [...containers, ...networks].flatMap(({ labels }) => labels[labelNames.sandbox] ?? []);
-    const ids = new Set([...this.#jobs.keys(), ...named, ...labelled].filter(isSandboxId));
-    for (const id of keep) ids.delete(id);
-    return ids;
+    return [...named, ...labelled];
   }
 
   async #remove(id: SandboxId): Promise<void> {
-    const open = this.#jobs.get(id);
-    if (open !== undefined) {
-      await open[Symbol.asyncDispose]();
-      return;
-    }
     const { sandboxes, memory, daemon, jobs } = this.#settings;
     const { client } = daemon;
     const label = `${labelNames.owner}=${jobs.ownerId}`;
@@ -204,7 +184,7 @@ export class DockerExecutor implements Executor {
   /** Each part on its own: what cannot be removed, as with a daemon that is gone, keeps nothing else. */
   async #dispose(): Promise<void> {
     const { jobs, memory, pool } = this.#settings;
-    const ended = await Promise.allSettled([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
+    const ended = await this.#jobs.disposeAll();
     ended.push(...(await Promise.allSettled([jobs.networks?.close()])));
     // Jobs that are left still lie in memory, for the agent that sweeps them.
     if (this.#jobs.size === 0) ended.push(...(await Promise.allSettled([memory[Symbol.asyncDispose]()])));

@@ -9,7 +9,7 @@ import {
   RitmoError,
   type SandboxRequest,
 } from '@ritmo/agent-core/executor';
-import { mayMakeLoopVolumes, openMemoryFolder, UserPool } from '@ritmo/host-linux';
+import { openMemoryFolder, tryLoopVolume, UserPool } from '@ritmo/host-linux';
 import { type Daemon, findDaemon } from './docker/address.js';
 import { DockerExecutor } from './docker-executor.js';
 import { Images } from './image/images.js';
@@ -18,7 +18,7 @@ import type { JobHost } from './job/job-host.js';
 import { JobUsers } from './job/users.js';
 import { Networks } from './network/networks.js';
 import type { ResolvedOptions } from './options.js';
-import { tryDisk, tryOut } from './trial.js';
+import { tryOut } from './trial.js';
 
 const memoryBytes = 256 * 1024 * 1024;
 
@@ -41,7 +41,7 @@ export async function openDockerExecutor(options: ResolvedOptions, host: Executo
   let networks: Networks | string = '';
   try {
     networks = await Networks.open({ docker: client, owner: host.ownerId, addressRange: options.addressRange });
-    const disk = mayMakeLoopVolumes() ? await tryDisk(join(sandboxes, `trial-${randomUUID()}`)) : 'only root may mount';
+    const disk = await tryLoopVolume(join(sandboxes, `trial-${randomUUID()}`));
     const jobs: JobHost = {
       docker: client,
       clock: host.clock,

@@ -1,7 +1,6 @@
-import { type ExecutorCapabilities, RitmoError, type SandboxRequest } from '@ritmo/agent-core/executor';
+import { type ExecutorCapabilities, isSandboxId, RitmoError, type SandboxRequest } from '@ritmo/agent-core/executor';
 import { smallestLoopVolume } from '@ritmo/host-linux';
 import type { DaemonInfo } from './docker/client.js';
-import { isSandboxId } from './job/names.js';
 
 /** The least that the daemon takes. */
 const leastMemory = 6 * 2 ** 20;
@@ -48,7 +47,8 @@ export function refuseUnsupported(
   if (limits.diskBytes !== undefined) {
     if (!capabilities.limits.includes('disk'))
       throw unsupported('a limit of disk', 'The agent must be root, with mkfs.ext4.');
-    if (limits.diskBytes < smallestLoopVolume) throw unsupported('a disk of less than 8 MiB', 'Ask for more.');
+    if (limits.diskBytes < smallestLoopVolume)
+      throw unsupported(`a disk of less than ${smallestLoopVolume / 2 ** 20} MiB`, 'Ask for more.');
   }
 }
 

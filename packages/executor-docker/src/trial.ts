@@ -2,27 +2,13 @@ import { mkdirSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import { mountLoopVolume, removeTree, smallestLoopVolume, unmountBelow } from '@ritmo/host-linux';
+import { removeTree } from '@ritmo/host-linux';
 import { isRoot, SupervisedContainer } from './job/container.js';
 import type { JobHost } from './job/job-host.js';
 import { labelsOf } from './job/names.js';
 import { confinement } from './job/spec.js';
 
 const trialMs = 60_000;
-
-/** Mounts a small volume; undefined when that works, else why not. */
-export async function tryDisk(folder: string): Promise<string | undefined> {
-  mkdirSync(folder, { mode: 0o700 });
-  try {
-    await mountLoopVolume(join(folder, 'disk.img'), join(folder, 'disk'), smallestLoopVolume);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-  } finally {
-    await unmountBelow(folder);
-    await removeTree(folder);
-  }
-}
 
 /**
  * Runs a command in a container as a job would, with the programs of the host: whether daemon and agent share a file

@@ -2,9 +2,16 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { type Executor, type ExecutorHost, RitmoError } from '@ritmo/agent-core/executor';
-import { type Cgroups, type MemoryFolder, openCgroups, openMemoryFolder, UserPool } from '@ritmo/host-linux';
+import {
+  type Cgroups,
+  type MemoryFolder,
+  openCgroups,
+  openMemoryFolder,
+  tryLoopVolume,
+  UserPool,
+} from '@ritmo/host-linux';
 import { seccompFilter } from './confinement/seccomp.js';
-import { tryDisk } from './disk/try-disk.js';
+import type { DiskKind } from './disk/job-disk.js';
 import { openInstanceFolder, removeInstanceFolder } from './instance-folder.js';
 import { isRoot } from './job/user.js';
 import { BareLevel } from './level/bare-level.js';
@@ -82,9 +89,15 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
   }
 }
 
-async function disksOf({ level, diskLimit }: ResolvedOptions, instance: string): ReturnType<typeof tryDisk> {
+/** How the disk of jobs is bounded here; `why` tells what stands in the way of a file system of its own. */
+async function disksOf(
+  { level, diskLimit }: ResolvedOptions,
+  instance: string,
+): Promise<{ kind: DiskKind; why?: string }> {
   if (level === 'bare') return { kind: 'watch' };
-  return diskLimit === 'auto' ? await tryDisk(instance) : { kind: 'watch', why: 'the operator has chosen so' };
+  if (diskLimit === 'watch') return { kind: 'watch', why: 'the operator has chosen so' };
+  const why = await tryLoopVolume(join(instance, 'trial'));
+  return why === undefined ? { kind: 'loop' } : { kind: 'watch', why };
 }
 
 function openSandboxesFolder({ workspaceRoot, uidBase }: ResolvedOptions, host: ExecutorHost): string {

@@ -1,4 +1,4 @@
-import { type ExecutorBinding, type ExecutorPlugin, RitmoError } from '@ritmo/agent-core/executor';
+import { bindOptions, type ExecutorBinding, type ExecutorPlugin } from '@ritmo/agent-core/executor';
 import { openProcessExecutor } from './executor.js';
 import { optionsSchema, type ProcessExecutorOptions, type ResolvedOptions } from './options.js';
 
@@ -17,10 +17,5 @@ export const plugin: ExecutorPlugin<ResolvedOptions> = {
 
 /** Throws RITMO_USAGE for wrong options; `open` rejects with RITMO_EXECUTOR_UNAVAILABLE where they cannot be met. */
 export function processExecutor(options: ProcessExecutorOptions = {}): ExecutorBinding {
-  const parsed = optionsSchema.safeParse(options);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-    throw new RitmoError('RITMO_USAGE', `Options of the process executor are wrong: ${problems.join('; ')}.`);
-  }
-  return { name: executorName, open: (host) => openProcessExecutor(parsed.data, host) };
+  return bindOptions(plugin, options);
 }

@@ -3,6 +3,7 @@ import {
   type Executor,
   type ExecutorCapabilities,
   type ExecutorHost,
+  OpenSandboxes,
   type PrepareScope,
   type ProbeReport,
   type ResourceLimits,
@@ -21,6 +22,7 @@ import {
   type Owner,
   removeGroup,
   removeTree,
+  smallestLoopVolume,
   unlessErrno,
   unmountBelow,
   type UserPool,
@@ -29,7 +31,7 @@ import { type DiskKind, JobDisk } from './disk/job-disk.js';
 import { judge } from './health.js';
 import { removeInstanceFolder } from './instance-folder.js';
 import { jobFolders } from './job/folders.js';
-import { isSandboxId, Job } from './job/job.js';
+import { Job } from './job/job.js';
 import { ProcessSandbox } from './job/sandbox.js';
 import { endStrays, markedSandboxes } from './job/strays.js';
 import { isRoot, takeUser } from './job/user.js';
@@ -71,7 +73,7 @@ export class ProcessExecutor implements Executor {
   readonly name = executorName;
   readonly capabilities: ExecutorCapabilities;
   readonly #settings: ProcessExecutorSettings;
-  readonly #jobs = new Map<SandboxId, Job>();
+  readonly #jobs = new OpenSandboxes<Job>();
   #disposed: Promise<void> | undefined;
 
   constructor(settings: ProcessExecutorSettings) {
@@ -165,18 +167,7 @@ export class ProcessExecutor implements Executor {
   }
 
   async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {
-    const removed: SandboxId[] = [];
-    const failed: Array<{ id: SandboxId; error: Error }> = [];
-    for (const id of this.#strays(keep)) {
-      signal.throwIfAborted();
-      try {
-        await this.#remove(id);
-        removed.push(id);
-      } catch (error) {
-        failed.push({ id, error: RitmoError.from(error, 'RITMO_CLEANUP_FAILED') });
-      }
-    }
-    return { removed, failed };
+    return await this.#jobs.sweep(this.#found(), keep, signal, (id) => this.#remove(id));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -185,10 +176,12 @@ export class ProcessExecutor implements Executor {
   }
 
   #refuse(request: SandboxRequest): void {
-    refuseUnsupported(request, this.capabilities, this.#settings.commands.level.name === 'bare');
+    const { commands, disk } = this.#settings;
+    refuseUnsupported(request, this.capabilities, {
+      bare: commands.level.name === 'bare',
+      leastDiskBytes: disk === 'loop' ? smallestLoopVolume : 0,
+    });
     if (this.#disposed !== undefined) throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', 'The executor is closed.');
-    if (!isSandboxId(request.sandboxId))
-      throw new RitmoError('RITMO_INTERNAL', `"${request.sandboxId}" is no sandbox id.`);
   }
 
   async #newJob(
@@ -196,7 +189,7 @@ export class ProcessExecutor implements Executor {
   ): Promise<Job> {
     const { sandboxId: id, slot, network, limits } = request;
     const { commands, sandboxes, memory, options, host, users } = this.#settings;
-    if (this.#jobs.has(id)) throw new RitmoError('RITMO_INTERNAL', `There is a sandbox ${id} already.`);
+    this.#jobs.assertFree(id);
     const user = await takeUser(users, slot);
     const ownDisk = limits.diskBytes !== undefined && this.#settings.disk === 'loop';
     const folders = jobFolders(sandboxes, memory.path, id, ownDisk);
@@ -215,10 +208,10 @@ export class ProcessExecutor implements Executor {
       log: host.log,
       onDisposed: () => {
         users.giveBack(user);
-        if (this.#jobs.get(id) === job) this.#jobs.delete(id);
+        this.#jobs.delete(id, job);
       },
     });
-    this.#jobs.set(id, job);
+    this.#jobs.add(id, job);
     return job;
   }
 
@@ -261,25 +254,18 @@ export class ProcessExecutor implements Executor {
     return `${markName}=${this.#settings.host.ownerId}/${id}`;
   }
 
-  /** Sandboxes of this installation: those that are open here, that have folders, or of which something runs. */
-  #strays(keep: ReadonlySet<SandboxId>): Set<SandboxId> {
+  /** Names of what may be sandboxes of this installation: what has folders or groups, or runs. */
+  #found(): string[] {
     const { sandboxes, memory, host } = this.#settings;
     const named = [sandboxes, memory.path].flatMap(
       (folder) => unlessErrno(['ENOENT'], () => readdirSync(folder)) ?? [],
     );
     const running = markedSandboxes(listProcesses(), `${markName}=${host.ownerId}/`);
     const grouped = this.#settings.cgroups?.names() ?? [];
-    const ids = new Set([...this.#jobs.keys(), ...named, ...running, ...grouped].filter(isSandboxId));
-    for (const id of keep) ids.delete(id);
-    return ids;
+    return [...named, ...running, ...grouped];
   }
 
   async #remove(id: SandboxId): Promise<void> {
-    const open = this.#jobs.get(id);
-    if (open !== undefined) {
-      await open[Symbol.asyncDispose]();
-      return;
-    }
     const { sandboxes, memory, commands, host, users, cgroups } = this.#settings;
     if (cgroups !== undefined) await removeGroup(cgroups.existing(id));
     const folders = jobFolders(sandboxes, memory.path, id, false);
@@ -295,7 +281,8 @@ export class ProcessExecutor implements Executor {
 
   async #dispose(): Promise<void> {
     const { memory, instance, users, cgroups, networks } = this.#settings;
-    await Promise.all([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
+    const [failed] = (await this.#jobs.disposeAll()).filter((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     // What a sandbox of somebody else (adopted, not swept yet) has in memory stays.
     if ((unlessErrno(['ENOENT'], () => readdirSync(memory.path)) ?? []).length === 0)
       await memory[Symbol.asyncDispose]();

@@ -1,10 +1,11 @@
 /** What executors share on a Linux host. Nothing here knows an executor by name. */
 export { endGroup, removeGroup } from './cgroup/end-group.js';
 export type { Cgroup, Cgroups, GroupEvents, GroupLimitName, GroupLimits, GroupUsage } from './cgroup/group.js';
+export { groupOfProcess, type GroupView } from './cgroup/group-view.js';
 export { openCgroups } from './cgroup/open-cgroups.js';
-export { diskSpace, leastLoopBytes, mountLoopFolder, unmountLoopFolder } from './disk/loop-folder.js';
+export { isNearlyFull } from './disk/free-space.js';
+export { mountLoopVolume, smallestLoopVolume, tryLoopVolume } from './disk/loop-volume.js';
 export { usedSpace } from './disk/used-space.js';
-export { type CgroupCounters, ProcessCgroup } from './cgroup/process-cgroup.js';
 export { errnoOf, unlessErrno } from './errno.js';
 export { collectFiles } from './files/collect.js';
 export { Folder, type FolderItem, hasDescriptorPaths } from './files/folder.js';
@@ -18,7 +19,6 @@ export {
   mountSource,
   openMemoryFolder,
 } from './mounts/memory-folder.js';
-export { isNearlyFull, mayMakeLoopVolumes, mountLoopVolume, smallestLoopVolume } from './mounts/loop-volume.js';
 export { mount, unmountBelow } from './mounts/mount.js';
 export { listMounts, type Mount, mountsBelow } from './mounts/mount-table.js';
 export { hostPrefixes } from './network/host-addresses.js';
@@ -27,7 +27,8 @@ export { findNetworkTools, type NetworkTools, withTunNode } from './network/netw
 export { PrivateNetwork, type PrivateNetworkRequest, privateNameServer } from './network/private-network.js';
 export { findProgram } from './process/find-program.js';
 export { inheritedDescriptors } from './process/inherited-descriptors.js';
-export { signalPid, signalProcess } from './process/signal.js';
+export { signalAll, signalPid, signalProcess } from './process/signal.js';
+export { signalNamed } from './process/signal-name.js';
 export {
   descendantsOf,
   environmentValue,
@@ -40,4 +41,5 @@ export {
   readProcess,
 } from './process/table.js';
 export { UserPool, userPoolSize } from './process/user-pool.js';
+export { type HostJob, HostSandbox, type SandboxPlaces, type SettledStep } from './sandbox/host-sandbox.js';
 export { TimeSlice } from './time-slice.js';

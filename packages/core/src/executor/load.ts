@@ -1,5 +1,7 @@
 import { RitmoError } from '../errors.js';
-import type { ExecutorBinding, ExecutorPlugin } from './plugin.js';
+import type { ExecutorBinding, ExecutorPlugin, SchemaResult } from './plugin.js';
+
+type Issue = NonNullable<SchemaResult<unknown>['issues']>[number];
 
 /** Contract revisions that this core serves. */
 const servedContracts: readonly number[] = [1];
@@ -38,17 +40,37 @@ export function loadExecutor(exported: unknown, from: string): ExecutorPlugin {
  * A plugin with the options that the operator gave.
  * @throws RITMO_USAGE with everything that is wrong with the options.
  */
-export async function bindExecutor(plugin: ExecutorPlugin, options: unknown): Promise<ExecutorBinding> {
-  const result = await plugin.options['~standard'].validate(options);
-  if (result.issues) {
-    const problems = result.issues.map(({ path, message }) => {
-      const keys = path?.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
-      return keys ? `${keys}: ${message}` : message;
-    });
+export async function bindExecutor<Options>(
+  plugin: ExecutorPlugin<Options>,
+  options: unknown,
+): Promise<ExecutorBinding> {
+  return bound(plugin, await plugin.options['~standard'].validate(options));
+}
+
+/**
+ * The same at once, for the function that an executor package exports beside its plugin: `dockerExecutor({…})`.
+ * @throws RITMO_USAGE with everything that is wrong with the options.
+ */
+export function bindOptions<Options>(plugin: ExecutorPlugin<Options>, options: unknown): ExecutorBinding {
+  const result = plugin.options['~standard'].validate(options);
+  if (result instanceof Promise) {
     throw new RitmoError(
-      'RITMO_USAGE',
-      `The options of the ${plugin.name} executor are wrong: ${problems.join('; ')}.`,
+      'RITMO_PLUGIN_INVALID',
+      `The options of the ${plugin.name} executor cannot be checked at once.`,
     );
   }
+  return bound(plugin, result);
+}
+
+function bound<Options>(plugin: ExecutorPlugin<Options>, result: SchemaResult<Options>): ExecutorBinding {
+  if (result.issues) {
+    const problems = [...new Set(result.issues.map(problemOf))].join('; ');
+    throw new RitmoError('RITMO_USAGE', `The options of the ${plugin.name} executor are wrong: ${problems}.`);
+  }
   return { name: plugin.name, open: async (host) => plugin.create(result.value, host) };
+}
+
+function problemOf({ path, message }: Issue): string {
+  const keys = path?.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
+  return keys ? `${keys}: ${message}` : message;
 }

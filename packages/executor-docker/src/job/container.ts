@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { chown, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, type Logger, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
-import { type Owner, ProcessCgroup, readProcess, removeTree } from '@ritmo/host-linux';
+import { groupOfProcess, type GroupView, type Owner, readProcess, removeTree } from '@ritmo/host-linux';
 import type { ContainerSpec, DockerClient } from '../docker/client.js';
 import { ContainerProcesses } from '../step/processes.js';
 import { type CommandHost, runCommand } from '../step/run-command.js';
@@ -50,13 +50,13 @@ export class SupervisedContainer implements AsyncDisposable {
     settings: ContainerSettings,
     pipes: Pipes,
     supervisor: Supervisor,
-    cgroup: ProcessCgroup,
+    group: GroupView,
     processes: ContainerProcesses,
   ) {
     this.id = id;
     this.#settings = settings;
     this.#pipes = pipes;
-    this.#counters = new Counters(cgroup, settings.isDiskFull);
+    this.#counters = new Counters(group, settings.isDiskFull);
     const ended = this.#ended();
     ended.catch(() => undefined);
     this.#host = {
@@ -87,8 +87,8 @@ export class SupervisedContainer implements AsyncDisposable {
       await startContainer(docker, id);
       await greeted(docker, id, supervisor, settings, signal);
       pipes.unlink();
-      const { cgroup, processes } = await lookAt(docker, id, settings);
-      return new SupervisedContainer(id, settings, pipes, supervisor, cgroup, processes);
+      const { group, processes } = await lookAt(docker, id, settings);
+      return new SupervisedContainer(id, settings, pipes, supervisor, group, processes);
     } catch (error) {
       pipes[Symbol.dispose]();
       if (id !== undefined) await docker.removeContainer(id);
@@ -231,19 +231,18 @@ async function greeted(
 
 async function lookAt(docker: DockerClient, id: string, { clock }: ContainerSettings) {
   const state = await docker.inspectContainer(id);
-  const cgroup = state === undefined ? undefined : ProcessCgroup.of(state.pid);
-  const pids = cgroup?.names(id) === true ? cgroup.processes() : undefined;
-  if (cgroup === undefined || pids === undefined) {
+  const group = state === undefined ? undefined : groupOfProcess(state.pid);
+  if (group?.names(id) !== true) {
     throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', 'The processes of containers cannot be seen from here.', {
       hint: 'Run the agent on the host of the Docker daemon, with /proc and /sys/fs/cgroup of that host.',
     });
   }
-  const own = pids.flatMap((pid) => readProcess(pid) ?? []);
+  const own = group.processes().flatMap((pid) => readProcess(pid) ?? []);
   const insideKill = isRoot()
     ? undefined
     : async (inside: readonly number[], name: string) => {
         const argv = ['/bin/sh', '-c', 'kill -s "$@" 2>/dev/null; :', 'kill', name, ...inside.map(String)];
         await docker.exec(id, argv, AbortSignal.timeout(10_000));
       };
-  return { cgroup, processes: new ContainerProcesses(cgroup, own, clock, insideKill) };
+  return { group, processes: new ContainerProcesses(group, own, clock, insideKill) };
 }

@@ -1,18 +1,20 @@
 import type { LimitHit } from '@ritmo/agent-core/executor';
-import type { CgroupCounters, ProcessCgroup } from '@ritmo/host-linux';
+import type { GroupEvents, GroupUsage, GroupView } from '@ritmo/host-linux';
+
+type Counts = GroupUsage & GroupEvents;
 
 /** What a container has used and which of its limits it ran into, as the host counts it. */
 export class Counters {
-  readonly #cgroup: ProcessCgroup;
+  readonly #group: GroupView;
   readonly #isDiskFull: () => boolean;
-  #last: CgroupCounters;
-  #taken: CgroupCounters;
+  #last: Counts;
+  #taken: Counts;
   #diskWasFull = false;
 
-  constructor(cgroup: ProcessCgroup, isDiskFull: () => boolean) {
-    this.#cgroup = cgroup;
+  constructor(group: GroupView, isDiskFull: () => boolean) {
+    this.#group = group;
     this.#isDiskFull = isDiskFull;
-    this.#last = cgroup.counters();
+    this.#last = { ...group.usage(), ...group.events() };
     this.#taken = this.#last;
   }
 
@@ -27,7 +29,7 @@ export class Counters {
   }
 
   sample(): void {
-    const now = this.#cgroup.counters();
+    const now = { ...this.#group.usage(), ...this.#group.events() };
     // Once the cgroup is gone there is nothing more to learn.
     if (now.cpuMs !== undefined) this.#last = now;
     this.#diskWasFull ||= this.#isDiskFull();
@@ -40,7 +42,7 @@ export class Counters {
     const full = this.#diskWasFull;
     this.#taken = this.#last;
     this.#diskWasFull = false;
-    if (this.#last.outOfMemoryKills > before.outOfMemoryKills) return 'memory';
+    if (this.#last.oomKills > before.oomKills) return 'memory';
     if (full) return 'disk';
     return this.#last.refusedForks > before.refusedForks ? 'pids' : undefined;
   }

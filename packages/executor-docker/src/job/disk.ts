@@ -11,7 +11,7 @@ export async function makeDisk(
   if (bytes === undefined) {
     mkdirSync(folders.disk, { mode: 0o711 });
     chmodSync(folders.disk, 0o711);
-  } else await mountLoopVolume(folders.diskImage, folders.disk, bytes);
+  } else await mountLoopVolume({ image: folders.diskImage, path: folders.disk, bytes });
   for (const folder of [folders.workspace, folders.home]) {
     mkdirSync(folder, { mode: 0o700 });
     if (owner !== undefined) chownSync(folder, owner.uid, owner.gid);

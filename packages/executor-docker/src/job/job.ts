@@ -1,5 +1,4 @@
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
-import { posix } from 'node:path';
 import { type PrepareScope, RitmoError, type SandboxRecord, type SandboxRequest } from '@ritmo/agent-core/executor';
 import type { Owner } from '@ritmo/host-linux';
 import type { ContainerSpec, ImageInfo } from '../docker/client.js';
@@ -26,6 +25,7 @@ export class Job implements AsyncDisposable {
   readonly host: JobHost;
   readonly request: SandboxRequest;
   readonly folders: JobFolders;
+  readonly inside = insidePaths;
   readonly #onDisposed: () => void;
   readonly #disposing = new AbortController();
   /** Things to dispose, the newest first. */
@@ -190,17 +190,4 @@ export class Job implements AsyncDisposable {
     await removeFolders(this.host, this.folders, this.labels('take-back'));
     this.#onDisposed();
   }
-}
-
-/** Where a path inside lies on the host: the folder it is in, and the way from there. */
-export function locate({ folders }: Job, path: string): { readonly root: string; readonly rest: string } {
-  const normal = posix.normalize(path);
-  for (const [inside, root] of [
-    [insidePaths.privateDir, folders.privateDir],
-    [insidePaths.workspace, folders.workspace],
-  ] as const) {
-    if (normal === inside || normal === `${inside}/`) return { root, rest: '' };
-    if (normal.startsWith(`${inside}/`)) return { root, rest: normal.slice(inside.length + 1) };
-  }
-  throw new RitmoError('RITMO_WORKSPACE_ESCAPE', `${path} is neither in the workspace nor in the private folder.`);
 }

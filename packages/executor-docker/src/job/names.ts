@@ -22,5 +22,3 @@ export function labelsOf(owner: string, sandbox: SandboxId, job: JobId, role: st
 export function ownerMark(owner: string): string {
   return createHash('sha256').update(owner).digest('hex').slice(0, 6);
 }
-
-export const isSandboxId = (name: string) => /^[a-z0-9-]{1,64}$/.test(name);

@@ -1,11 +1,17 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StepExit, StepScope, ToolSpec, WorkspaceVolume } from '@ritmo/agent-core/executor';
+import {
+  causeOf,
+  refusedStep,
+  type StepExit,
+  type StepScope,
+  toolFiles,
+  type ToolSpec,
+  type WorkspaceVolume,
+} from '@ritmo/agent-core/executor';
 import { findProgram, removeTree, writeFiles } from '@ritmo/host-linux';
-import { notStarted } from '../supervisor/step-file.js';
 import { insidePaths } from '../supervisor/script.js';
-import { causeOf } from '../step/stop.js';
 import type { SupervisedContainer } from './container.js';
 import type { Job } from './job.js';
 import { toolSpec, userFiles } from './spec.js';
@@ -38,20 +44,18 @@ export class JobVolume implements WorkspaceVolume {
     const [name, ...args] = tool.argv;
     const program = findProgram(name);
     if (program === undefined) {
-      const error = notStarted(
+      return refusedStep(
         `There is no program ${name} in the search path of the agent.`,
         `Install ${name} on the worker.`,
       );
-      return { status: 'not-started', error };
     }
     const missing = (tool.readOnlyPaths ?? []).find((path) => !existsSync(path));
-    if (missing !== undefined)
-      return { status: 'not-started', error: notStarted(`There is no ${missing} on the worker.`) };
+    if (missing !== undefined) return refusedStep(`There is no ${missing} on the worker.`);
     this.#count += 1;
     const folder = join(this.job.folders.tools, `tool-${this.#count}`);
     this.job.makeOwnFolder(folder);
     try {
-      await writeFiles(folder, '', filesOf(tool), this.job.owner, scope.signal);
+      await writeFiles(folder, '', toolFiles(tool), this.job.owner, scope.signal);
       const container = await this.#container(tool.readOnlyPaths ?? [], scope.signal);
       const env = {
         RITMO_TOOL_DIR: `${insidePaths.privateDir}/tool-${this.#count}`,
@@ -111,15 +115,4 @@ export class JobVolume implements WorkspaceVolume {
     job.keep(container);
     return container;
   }
-}
-
-function filesOf(tool: ToolSpec) {
-  return Object.entries(tool.files ?? {}).map(([path, { content, mode }]) => {
-    const bytes = Buffer.from(content);
-    return { kind: 'file' as const, path, mode, mtimeMs: 0, size: bytes.length, body: once(bytes) };
-  });
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

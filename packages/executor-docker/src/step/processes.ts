@@ -1,12 +1,5 @@
-import { type Clock, RitmoError } from '@ritmo/agent-core/executor';
-import {
-  innermostPid,
-  isRunning,
-  type ProcessCgroup,
-  type ProcessInfo,
-  readProcess,
-  signalPid,
-} from '@ritmo/host-linux';
+import { type Clock, RitmoError, type StopTarget } from '@ritmo/agent-core/executor';
+import { type GroupView, innermostPid, isRunning, type ProcessInfo, readProcess, signalPid } from '@ritmo/host-linux';
 
 const survivorMs = 10_000;
 
@@ -14,16 +7,16 @@ const survivorMs = 10_000;
 export type InsideKill = (pids: readonly number[], signal: string) => Promise<void>;
 
 /** The processes of a container as its cgroup shows them to the host: nothing in it can hide from that. */
-export class ContainerProcesses {
-  readonly #cgroup: ProcessCgroup;
+export class ContainerProcesses implements StopTarget<ProcessInfo> {
+  readonly #group: GroupView;
   readonly #clock: Clock;
   readonly #insideKill: InsideKill | undefined;
   readonly #own: readonly ProcessInfo[];
   started: () => boolean = () => true;
 
   /** `own` serve to run steps and are never counted; `insideKill` is needed where we may not signal them ourselves. */
-  constructor(cgroup: ProcessCgroup, own: readonly ProcessInfo[], clock: Clock, insideKill: InsideKill | undefined) {
-    this.#cgroup = cgroup;
+  constructor(group: GroupView, own: readonly ProcessInfo[], clock: Clock, insideKill: InsideKill | undefined) {
+    this.#group = group;
     this.#own = own;
     this.#clock = clock;
     this.#insideKill = insideKill;
@@ -35,22 +28,24 @@ export class ContainerProcesses {
   }
 
   /** What runs of the present step. */
-  ofStep(): ProcessInfo[] {
+  running(): ProcessInfo[] {
     const own = new Set(this.#own.map(({ pid }) => pid));
-    return (this.#cgroup.processes() ?? [])
+    return this.#group
+      .processes()
       .filter((pid) => !own.has(pid))
       .flatMap((pid) => readProcess(pid) ?? [])
       .filter(({ state }) => state !== 'Z' && state !== 'X');
   }
 
-  async signal(targets: readonly ProcessInfo[], signal: NodeJS.Signals): Promise<void> {
-    if (targets.length === 0) return;
-    if (this.#insideKill === undefined) {
-      for (const target of targets) if (isRunning(target)) signalPid(target.pid, signal);
-      return;
-    }
-    const inside = targets.flatMap(({ pid }) => innermostPid(pid) ?? []);
-    await this.#insideKill(inside, signal.replace(/^SIG/, ''));
+  /** Not before the program runs: the shell that starts it would swallow the signal. */
+  async signal(targets: readonly ProcessInfo[], signal: NodeJS.Signals): Promise<boolean> {
+    if (targets.length === 0 || !this.started()) return false;
+    await this.#send(targets, signal);
+    return true;
+  }
+
+  async kill(): Promise<void> {
+    await this.end();
   }
 
   /** Ends all of the step, and resolves with the number of them when nothing is left. */
@@ -58,14 +53,23 @@ export class ContainerProcesses {
     const ended = new Set<number>();
     const since = this.#clock.monotonic();
     for (;;) {
-      const left = this.ofStep();
+      const left = this.running();
       if (left.length === 0) return ended.size;
       for (const { pid } of left) ended.add(pid);
-      await this.signal(left, 'SIGKILL');
+      await this.#send(left, 'SIGKILL');
       if (this.#clock.monotonic() - since > survivorMs) {
         throw new RitmoError('RITMO_SANDBOX_BROKEN', `Process ${left[0]?.pid} of the job survives SIGKILL.`);
       }
       await this.#clock.sleep(1);
     }
+  }
+
+  async #send(targets: readonly ProcessInfo[], signal: NodeJS.Signals): Promise<void> {
+    if (this.#insideKill === undefined) {
+      for (const target of targets) if (isRunning(target)) signalPid(target.pid, signal);
+      return;
+    }
+    const inside = targets.flatMap(({ pid }) => innermostPid(pid) ?? []);
+    await this.#insideKill(inside, signal.replace(/^SIG/, ''));
   }
 }

@@ -1,10 +1,19 @@
-import { constants } from 'node:os';
-import { type Clock, type LimitHit, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
+import {
+  causeOf,
+  type Clock,
+  type LimitHit,
+  notStarted,
+  RitmoError,
+  type StepExit,
+  type StepScope,
+  type Stopped,
+  Stopper,
+} from '@ritmo/agent-core/executor';
+import { signalNamed } from '@ritmo/host-linux';
 import type { Output } from '../supervisor/output.js';
 import type { Answer, Supervisor } from '../supervisor/supervisor.js';
-import { type Command, notStarted, stepFile } from '../supervisor/step-file.js';
+import { type Command, stepFile } from '../supervisor/step-file.js';
 import type { ContainerProcesses } from './processes.js';
-import { causeOf, Stopper } from './stop.js';
 
 /** How often a running step is looked at from outside, and how long a supervisor may owe an answer, in milliseconds. */
 const lookMs = 250;
@@ -72,7 +81,7 @@ async function follow(host: CommandHost, command: Command, scope: StepScope, fil
 
 /** Ends what outlived the command. The shells that ran it are about to end and not counted. */
 async function endRest(processes: ContainerProcesses): Promise<number> {
-  return processes.ofStep().length === 0 ? 0 : await processes.end();
+  return processes.running().length === 0 ? 0 : await processes.end();
 }
 
 async function orSoon(answered: Promise<Answer>, clock: Clock, signal: AbortSignal): Promise<Answer> {
@@ -92,7 +101,7 @@ async function watch(host: CommandHost, signal: AbortSignal): Promise<never> {
   for (let quietSince: number | undefined; ; ) {
     await clock.sleep(lookMs, signal).catch(() => new Promise<never>(() => undefined));
     host.sampleLimits();
-    if (processes.ofStep().length > 0) quietSince = undefined;
+    if (processes.running().length > 0) quietSince = undefined;
     else quietSince ??= clock.monotonic();
     if (quietSince !== undefined && clock.monotonic() - quietSince > answerMs) throw silent();
   }
@@ -107,7 +116,7 @@ function silent(): RitmoError {
 interface Facts {
   readonly command: Command;
   readonly answer: Answer;
-  readonly stopped: Awaited<ReturnType<Stopper['finish']>>;
+  readonly stopped: Stopped | undefined;
   readonly stragglers: number;
   readonly limit: LimitHit | undefined;
 }
@@ -135,8 +144,4 @@ function settle({ command, answer, stopped, stragglers, limit }: Facts): StepExi
   return signal === undefined
     ? { status: 'exited', code: answer.code ?? 137, ...more }
     : { status: 'signalled', signal, ...more };
-}
-
-function signalNamed(number: number): string | undefined {
-  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
 }

@@ -1,4 +1,4 @@
-import { RitmoError } from '@ritmo/agent-core/executor';
+import { notStarted, tooLong } from '@ritmo/agent-core/executor';
 
 /** A command with all that the supervisor is to set for it. */
 export interface Command {
@@ -46,15 +46,4 @@ function assertPassable({ argv, cwd, env }: Command): void {
     if (value.includes('\0')) throw notStarted(`The variable ${name} holds a NUL byte, which no program can be given.`);
     count(`${name}=${value}`);
   }
-}
-
-export function notStarted(message: string, hint?: string): RitmoError {
-  return new RitmoError('RITMO_STEP_NOT_STARTED', message, hint === undefined ? {} : { hint });
-}
-
-function tooLong(): RitmoError {
-  return notStarted(
-    'Arguments and environment of the step are longer than the system allows.',
-    'Put long texts into files.',
-  );
 }

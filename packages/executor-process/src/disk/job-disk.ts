@@ -1,7 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock, ResourceLimits } from '@ritmo/agent-core/executor';
-import { diskSpace, mount, mountLoopFolder, type Owner, unmountBelow, usedSpace } from '@ritmo/host-linux';
+import { isNearlyFull, mount, mountLoopVolume, type Owner, unmountBelow, usedSpace } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
 
 /** `loop`: a file system of that size, mounted; `watch`: what is there is counted again and again. */
@@ -10,8 +9,6 @@ export type DiskKind = 'loop' | 'watch';
 const watchMs = 1_000;
 /** Counting takes at most this part of the time. */
 const watchShare = 0.1;
-/** Less than this is full: no file of more than a few blocks can be written. */
-const fullBytes = 64 * 1024;
 
 export interface JobDiskSettings {
   readonly kind: DiskKind;
@@ -34,8 +31,7 @@ export class JobDisk {
   async open(): Promise<void> {
     const { limits, folders } = this.#settings;
     if (!this.#mounted || limits.diskBytes === undefined || folders.disk === undefined) return;
-    mkdirSync(folders.disk, { mode: 0o711 });
-    await mountLoopFolder({ image: join(folders.root, 'disk.img'), path: folders.disk, bytes: limits.diskBytes });
+    await mountLoopVolume({ image: join(folders.root, 'disk.img'), path: folders.disk, bytes: limits.diskBytes });
   }
 
   /** Gives /tmp its own size, once its folder is there. */
@@ -64,11 +60,7 @@ export class JobDisk {
     const { kind, limits, folders } = this.#settings;
     if (kind !== 'loop') return false;
     const places = [...(this.#mounted ? [folders.disk] : []), ...(limits.tmpBytes === undefined ? [] : [folders.tmp])];
-    return places.some((place) => {
-      if (place === undefined) return false;
-      const { freeBytes, freeFiles } = diskSpace(place);
-      return freeBytes < fullBytes || freeFiles === 0;
-    });
+    return places.some((place) => place !== undefined && isNearlyFull(place));
   }
 
   async used(signal: AbortSignal): Promise<number> {

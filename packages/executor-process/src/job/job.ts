@@ -1,5 +1,5 @@
 import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
-import { basename, join, posix } from 'node:path';
+import { join } from 'node:path';
 import {
   type Logger,
   type Network,
@@ -211,19 +211,6 @@ export class Job implements AsyncDisposable, JobView {
   }
 }
 
-/** Where a path inside lies on the host: the folder it is in, and the way from there. */
-export function locate(job: Job, path: string): { readonly root: string; readonly rest: string } {
-  const normal = posix.normalize(path);
-  for (const [inside, root] of [
-    [job.inside.privateDir, job.folders.privateDir],
-    [job.inside.workspace, job.folders.workspace],
-  ] as const) {
-    if (normal === inside || normal === `${inside}/`) return { root, rest: '' };
-    if (normal.startsWith(`${inside}/`)) return { root, rest: normal.slice(inside.length + 1) };
-  }
-  throw new RitmoError('RITMO_WORKSPACE_ESCAPE', `${path} is neither in the workspace nor in the private folder.`);
-}
-
 /** A new folder of the job in memory; its name is not taken yet. */
 export function newToolFolder(job: Job): string {
   for (let number = 1; ; number++) {
@@ -234,5 +221,3 @@ export function newToolFolder(job: Job): string {
     }
   }
 }
-
-export const isSandboxId = (name: string) => /^[a-z0-9-]{1,64}$/.test(basename(name)) && basename(name) === name;

@@ -1,12 +1,14 @@
 import {
+  causeOf,
+  refusedStep,
   RitmoError,
   type StepExit,
   type StepScope,
+  toolFiles,
   type ToolSpec,
   type WorkspaceVolume,
 } from '@ritmo/agent-core/executor';
 import { findProgram, removeTree, writeFiles } from '@ritmo/host-linux';
-import { notStarted } from '../step/command.js';
 import type { SharedPaths } from '../mounts/shared-paths.js';
 import { type Job, newToolFolder } from './job.js';
 
@@ -33,15 +35,14 @@ export class JobVolume implements WorkspaceVolume {
     const [name, ...args] = tool.argv;
     const program = findProgram(name);
     if (program === undefined) {
-      const error = notStarted(
+      return refusedStep(
         `There is no program ${name} in the search path of the agent.`,
         `Install ${name} on the worker.`,
       );
-      return { status: 'not-started', error };
     }
     const folder = newToolFolder(this.job);
     try {
-      await writeFiles(folder, '', filesOf(tool), this.job.owner, scope.signal);
+      await writeFiles(folder, '', toolFiles(tool), this.job.owner, scope.signal);
       await using reachable = await this.#shared.reach(tool.readOnlyPaths ?? [], this.job.user);
       return await this.job.run(
         {
@@ -55,8 +56,7 @@ export class JobVolume implements WorkspaceVolume {
     } catch (error) {
       if (error instanceof RitmoError && error.code === 'RITMO_STEP_NOT_STARTED')
         return { status: 'not-started', error };
-      if (scope.signal.aborted)
-        return { status: 'cancelled', reason: scope.signal.reason?.reason ?? 'user', forced: false };
+      if (scope.signal.aborted) return { status: 'cancelled', reason: causeOf(scope.signal).reason, forced: false };
       throw error;
     } finally {
       await removeTree(folder);
@@ -66,15 +66,4 @@ export class JobVolume implements WorkspaceVolume {
   [Symbol.asyncDispose](): Promise<void> {
     return this.job[Symbol.asyncDispose]();
   }
-}
-
-function filesOf(tool: ToolSpec) {
-  return Object.entries(tool.files ?? {}).map(([path, { content, mode }]) => {
-    const bytes = Buffer.from(content);
-    return { kind: 'file' as const, path, mode, mtimeMs: 0, size: bytes.length, body: once(bytes) };
-  });
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -1,11 +1,11 @@
 import { existsSync, lstatSync, readlinkSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { Clock, Network } from '@ritmo/agent-core/executor';
+import { type Clock, type Network, notStarted } from '@ritmo/agent-core/executor';
 import { makePlace, unlessErrno } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
 import { isRoot } from '../job/user.js';
 import type { Bind } from '../options.js';
-import { type Command, notStarted } from '../step/command.js';
+import type { Command } from '../step/command.js';
 import { launcherArgv, type LauncherShell } from '../step/launcher.js';
 import type { Started, StartSpec } from '../step/start.js';
 import type { ProcessTree } from '../step/tree.js';

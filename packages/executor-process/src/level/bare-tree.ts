@@ -4,6 +4,7 @@ import {
   findByUser,
   listProcesses,
   type ProcessInfo,
+  signalAll,
   signalPid,
   signalProcess,
 } from '@ritmo/host-linux';
@@ -31,19 +32,20 @@ export class BareTree implements ProcessTree {
     void started.ended.then(() => (this.#over = true));
   }
 
-  list(): ProcessInfo[] {
+  running(): ProcessInfo[] {
     return findMarked(this.#job, this.#started.pid).filter(({ pid }) => pid !== this.#started.pid);
   }
 
-  hold(signal: NodeJS.Signals): void {
+  signal(running: readonly ProcessInfo[], signal: NodeJS.Signals): boolean {
     const { pid } = this.#started;
     if (pid !== undefined && !this.#over) signalPid(pid, signal);
+    return signalAll(running, signal);
   }
 
   kill(): void {
     const { pid } = this.#started;
     if (pid === undefined) return;
-    for (const target of this.list()) signalProcess(target, 'SIGKILL');
+    for (const target of this.running()) signalProcess(target, 'SIGKILL');
     if (!this.#over) signalPid(-pid, 'SIGKILL');
   }
 
@@ -53,7 +55,7 @@ export class BareTree implements ProcessTree {
     if (this.#started.pid !== undefined && process.platform !== 'linux') signalPid(-this.#started.pid, 'SIGKILL');
     const since = this.#clock.monotonic();
     for (;;) {
-      const left = this.list();
+      const left = this.running();
       if (left.length === 0) return ended.size;
       for (const target of left) {
         ended.add(target.pid);

@@ -1,4 +1,4 @@
-import type { Clock, Network } from '@ritmo/agent-core/executor';
+import { type Clock, type Network, notStarted } from '@ritmo/agent-core/executor';
 import { makePlace, privateNameServer } from '@ritmo/host-linux';
 import { lstatSync } from 'node:fs';
 import { relative } from 'node:path';
@@ -8,7 +8,7 @@ import { deadlineArgv, type DeadlineTools } from '../confinement/deadline.js';
 import { filterDescriptor, starterArgv } from '../confinement/starter.js';
 import { isRoot } from '../job/user.js';
 import type { Bind } from '../options.js';
-import { type Command, notStarted } from '../step/command.js';
+import type { Command } from '../step/command.js';
 import { launcherArgv, type LauncherShell } from '../step/launcher.js';
 import type { Started, StartSpec } from '../step/start.js';
 import type { ProcessTree } from '../step/tree.js';

@@ -7,6 +7,7 @@ import {
   isRunning,
   type ProcessInfo,
   readProcess,
+  signalAll,
   signalPid,
   signalProcess,
 } from '@ritmo/host-linux';
@@ -35,7 +36,7 @@ export class SandboxTree implements ProcessTree {
     void started.ended.then(() => (this.#over = true));
   }
 
-  list(): ProcessInfo[] {
+  running(): ProcessInfo[] {
     const init = this.#init;
     if (init === undefined || !isRunning(init)) return [];
     const running = descendantsOf(init.pid);
@@ -43,8 +44,9 @@ export class SandboxTree implements ProcessTree {
     return running.filter(({ pid }) => pid !== this.#launcher?.pid);
   }
 
-  hold(signal: NodeJS.Signals): void {
+  signal(running: readonly ProcessInfo[], signal: NodeJS.Signals): boolean {
     if (this.#launcher !== undefined) signalProcess(this.#launcher, signal);
+    return signalAll(running, signal);
   }
 
   kill(): void {

@@ -1,9 +1,8 @@
 import { existsSync, mkdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { RitmoError } from '@ritmo/agent-core/executor';
+import { notStarted, type RitmoError } from '@ritmo/agent-core/executor';
 import { mount, type Owner, unmountBelow } from '@ritmo/host-linux';
 import { isRoot } from '../job/user.js';
-import { notStarted } from '../step/command.js';
 
 /** A host path, and where the sandbox is to take it from. */
 export interface SharedPath {

@@ -1,4 +1,4 @@
-import { RitmoError } from '@ritmo/agent-core/executor';
+import { notStarted } from '@ritmo/agent-core/executor';
 import type { SharedPath } from '../mounts/shared-paths.js';
 
 /** What is run, after PATH, HOME and TMPDIR were settled. */
@@ -24,19 +24,4 @@ export function assertPassable(command: Command): void {
       throw notStarted(`"${name.replaceAll('\0', '\\0')}" cannot name a variable.`);
     if (value.includes('\0')) throw notStarted(`The variable ${name} holds a NUL byte, which no program can be given.`);
   }
-}
-
-export function notStarted(message: string, hint?: string, cause?: unknown): RitmoError {
-  return new RitmoError('RITMO_STEP_NOT_STARTED', message, {
-    ...(hint === undefined ? {} : { hint }),
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-/** The error of arguments and variables that are more than the system passes on. */
-export function tooLong(): RitmoError {
-  return notStarted(
-    'Arguments and environment of the step are longer than the system allows.',
-    'Put long texts into files.',
-  );
 }

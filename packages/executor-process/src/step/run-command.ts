@@ -1,5 +1,13 @@
 import type { Readable } from 'node:stream';
-import { type Clock, type LimitHit, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
+import {
+  causeOf,
+  type Clock,
+  type LimitHit,
+  RitmoError,
+  type StepExit,
+  type StepScope,
+  Stopper,
+} from '@ritmo/agent-core/executor';
 import { type Cgroup, endGroup, type GroupEvents } from '@ritmo/host-linux';
 import type { JobView, Level } from '../level/level.js';
 import type { JobDisk } from '../disk/job-disk.js';
@@ -10,7 +18,6 @@ import { OutputPump } from './output.js';
 import { openPipes, type PipePool } from './pipes.js';
 import { settle } from './settle.js';
 import { start } from './start.js';
-import { causeOf, Stopper } from './stopper.js';
 
 const maxReportChars = 64 * 1024;
 /** How long a pipe may stay open that only a process out of our reach can hold (bare level). */

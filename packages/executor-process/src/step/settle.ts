@@ -1,10 +1,16 @@
-import { constants } from 'node:os';
-import { type LimitHit, RitmoError, type StepExit } from '@ritmo/agent-core/executor';
-import { type Command, notStarted, tooLong } from './command.js';
+import {
+  type LimitHit,
+  notStarted,
+  RitmoError,
+  type StepExit,
+  type Stopped,
+  tooLong,
+} from '@ritmo/agent-core/executor';
+import { signalNamed } from '@ritmo/host-linux';
+import type { Command } from './command.js';
 import type { CommandResult } from './run-command.js';
 import type { LauncherReport } from './report.js';
 import type { ProcessEnd } from './start.js';
-import type { Stopped } from './stopper.js';
 
 export interface Facts {
   readonly command: Command;
@@ -89,8 +95,4 @@ function broken(end: ProcessEnd, text: string): RitmoError {
       cause: end.kind === 'failed' ? end.error : undefined,
     },
   );
-}
-
-function signalNamed(number: number): string | undefined {
-  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
 }

@@ -1,11 +1,13 @@
+import type { StopTarget } from '@ritmo/agent-core/executor';
 import type { ProcessInfo } from '@ritmo/host-linux';
 
 /** The processes of a command, seen from outside. What only serves to run it (bubblewrap, launcher) is not counted. */
-export interface ProcessTree {
-  /** Those that run now. */
-  list(): ProcessInfo[];
-  /** Tells what serves to run the command that a stop is under way: it then stays until everything has ended. */
-  hold(signal: NodeJS.Signals): void;
+export interface ProcessTree extends StopTarget<ProcessInfo> {
+  /**
+   * What serves to run the command is told first: it then stays until everything has ended, and once its program has
+   * ended it must know that others are still to be waited for.
+   */
+  signal(running: readonly ProcessInfo[], signal: NodeJS.Signals): boolean;
   /** Ends everything at once, what serves to run the command too. */
   kill(): void;
   /**

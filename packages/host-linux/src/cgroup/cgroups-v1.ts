@@ -1,72 +1,54 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { signalPid } from '../process/signal.js';
-import {
-  makeGroup,
-  readControl,
-  readField,
-  readNumber,
-  readPids,
-  subgroups,
-  tryRemoveGroup,
-  tryWriteControl,
-  writeControl,
-} from './control-files.js';
-import type { Cgroup, Cgroups, GroupEvents, GroupLimitName, GroupLimits, GroupUsage } from './group.js';
+import { makeGroup, subgroups, tryRemoveGroup, tryWriteControl, writeControl } from './control-files.js';
+import type { Cgroup, Cgroups, GroupLimitName, GroupLimits } from './group.js';
+import { type Controller, controllers, type GroupFolders } from './group-view.js';
 import type { Hierarchy } from './hierarchies.js';
+import { JobGroup } from './job-group.js';
 
 const cpuPeriodUs = 100_000;
 /** Half of what the agent's own group has. */
 const buildShares = 512;
-const wanted = ['memory', 'cpu', 'cpuacct', 'pids'] as const;
-type Controller = (typeof wanted)[number];
-type Folders = Partial<Record<Controller, string>>;
 
 /** Groups of version 1: one tree for each controller, below the group that the agent is in. */
 export class CgroupsV1 implements Cgroups {
   readonly version = 1;
   readonly limits: readonly GroupLimitName[];
   readonly path: string;
-  readonly #parents: Folders;
+  readonly #parents: GroupFolders;
 
   /** Undefined where no controller can be used. */
   static open(name: string, hierarchies: readonly Hierarchy[]): CgroupsV1 | undefined {
-    const parents: Folders = {};
-    for (const controller of wanted) {
-      const hierarchy = hierarchies.find(
-        ({ version, controllers }) => version === 1 && controllers.includes(controller),
-      );
-      const folder = hierarchy === undefined ? undefined : usable(join(hierarchy.own, name), controller);
+    const parents: Partial<Record<Controller, string>> = {};
+    for (const controller of controllers) {
+      // It serves to keep what is killed from forking, and costs every start: only where nothing cheaper does.
+      if (controller === 'freezer' && parents.pids !== undefined) continue;
+      const hierarchy = hierarchies.find(({ version, controllers: all }) => version === 1 && all.includes(controller));
+      if (hierarchy === undefined) continue;
+      const folder = usable(join(hierarchy.own ?? hierarchy.top, name), controller);
       if (folder !== undefined) parents[controller] = folder;
     }
     return Object.keys(parents).length === 0 ? undefined : new CgroupsV1(parents);
   }
 
-  private constructor(parents: Folders) {
+  private constructor(parents: GroupFolders) {
     this.#parents = parents;
     this.limits = (['cpu', 'memory', 'pids'] as const).filter((name) => parents[name] !== undefined);
     this.path = Object.values(parents)[0] ?? '';
   }
 
   create(name: string, limits: GroupLimits): Cgroup {
-    const folders = this.#folders(name);
-    const group = new GroupV1(name, folders);
-    try {
-      for (const [controller, parent] of Object.entries(this.#parents)) {
-        // Another process of this installation may have taken the parent away when it closed.
-        if (!existsSync(parent)) usable(parent, controller as Controller);
-      }
-      for (const folder of Object.values(folders)) makeGroup(folder);
-      limit(folders, limits);
-      return group;
-    } catch (error) {
-      group.tryRemove();
-      throw error;
+    for (const [controller, parent] of Object.entries(this.#parents)) {
+      // Another process of this installation may have taken the parent away when it closed.
+      if (!existsSync(parent)) usable(parent, controller as Controller);
     }
+    const group = this.existing(name);
+    return group.make(() => limit(group.folders, limits));
   }
 
-  existing(name: string): Cgroup {
-    return new GroupV1(name, this.#folders(name));
+  existing(name: string): JobGroup {
+    const folders = Object.entries(this.#parents).map(([key, folder]) => [key, join(folder, name)]);
+    return new JobGroup(1, Object.fromEntries(folders) as GroupFolders);
   }
 
   names(): string[] {
@@ -76,61 +58,9 @@ export class CgroupsV1 implements Cgroups {
   close(): void {
     for (const folder of Object.values(this.#parents)) tryRemoveGroup(folder);
   }
-
-  #folders(name: string): Folders {
-    return Object.fromEntries(Object.entries(this.#parents).map(([key, folder]) => [key, join(folder, name)]));
-  }
 }
 
-class GroupV1 implements Cgroup {
-  readonly name: string;
-  readonly joinFiles: readonly string[];
-  readonly #folders: Folders;
-  readonly #all: readonly string[];
-
-  constructor(name: string, folders: Folders) {
-    this.name = name;
-    this.#folders = folders;
-    // Controllers that were mounted together share a folder.
-    this.#all = [...new Set(Object.values(folders))];
-    this.joinFiles = this.#all.map((folder) => join(folder, 'cgroup.procs'));
-  }
-
-  events(): GroupEvents {
-    return {
-      oomKills: readField(this.#folders.memory, 'memory.oom_control', 'oom_kill') ?? 0,
-      refusedForks: readField(this.#folders.pids, 'pids.events', 'max') ?? 0,
-    };
-  }
-
-  usage(): GroupUsage {
-    const nanoseconds = readNumber(this.#folders.cpuacct, 'cpuacct.usage');
-    const memoryPeakBytes = readNumber(this.#folders.memory, 'memory.max_usage_in_bytes');
-    return {
-      ...(nanoseconds !== undefined && { cpuMs: Math.round(nanoseconds / 1e6) }),
-      ...(memoryPeakBytes !== undefined && { memoryPeakBytes }),
-    };
-  }
-
-  processes(): number[] {
-    return [...new Set(this.#all.flatMap(readPids))];
-  }
-
-  kill(): void {
-    const { pids } = this.#folders;
-    const before = readControl(pids, 'pids.max');
-    if (pids !== undefined) tryWriteControl(pids, 'pids.max', 0);
-    for (const pid of this.processes()) signalPid(pid, 'SIGKILL');
-    // What was signalled forks no more; the next command of the job must be able to.
-    if (pids !== undefined && before !== undefined) tryWriteControl(pids, 'pids.max', before);
-  }
-
-  tryRemove(): boolean {
-    return this.#all.map(tryRemoveGroup).every(Boolean);
-  }
-}
-
-function limit(folders: Folders, { cpus, memoryBytes, pids }: GroupLimits): void {
+function limit(folders: GroupFolders, { cpus, memoryBytes, pids }: GroupLimits): void {
   if (memoryBytes !== undefined) {
     writeControl(need(folders, 'memory'), 'memory.limit_in_bytes', memoryBytes);
     // Absent where the kernel does not account for swap: then swapping is not bounded.
@@ -143,7 +73,7 @@ function limit(folders: Folders, { cpus, memoryBytes, pids }: GroupLimits): void
   if (pids !== undefined) writeControl(need(folders, 'pids'), 'pids.max', pids);
 }
 
-function need(folders: Folders, controller: Controller): string {
+function need(folders: GroupFolders, controller: Controller): string {
   const folder = folders[controller];
   if (folder === undefined) throw new Error(`the controller ${controller} is not there`);
   return folder;

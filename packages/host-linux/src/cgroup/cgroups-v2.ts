@@ -1,19 +1,18 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { signalPid } from '../process/signal.js';
 import {
   makeGroup,
   readControl,
-  readField,
-  readNumber,
   readPids,
   subgroups,
   tryRemoveGroup,
   tryWriteControl,
   writeControl,
 } from './control-files.js';
-import type { Cgroup, Cgroups, GroupEvents, GroupLimitName, GroupLimits, GroupUsage } from './group.js';
+import type { Cgroup, Cgroups, GroupLimitName, GroupLimits } from './group.js';
+import { unifiedFolders } from './group-view.js';
 import type { Hierarchy } from './hierarchies.js';
+import { JobGroup } from './job-group.js';
 
 const cpuPeriodUs = 100_000;
 const agentGroup = 'ritmo-agent';
@@ -29,7 +28,8 @@ export class CgroupsV2 implements Cgroups {
   readonly path: string;
 
   /** Undefined where no group can be made. May move this process into a group of its own below the delegated one. */
-  static open(name: string, { own, top }: Hierarchy): CgroupsV2 | undefined {
+  static open(name: string, { own: seen, top }: Hierarchy): CgroupsV2 | undefined {
+    const own = seen ?? top;
     const delegated = basename(own) === agentGroup ? dirname(own) : own;
     const candidates = process.getuid?.() === 0 ? [...new Set([delegated, top])] : [delegated];
     const opened = candidates.map((folder) => tryBelow(folder, name)).filter((groups) => groups !== undefined);
@@ -46,20 +46,11 @@ export class CgroupsV2 implements Cgroups {
   create(name: string, limits: GroupLimits): Cgroup {
     // Another process of this installation may have taken the parent away when it closed.
     if (!existsSync(this.path)) tryBelow(dirname(this.path), basename(this.path));
-    const folder = join(this.path, name);
-    const group = new GroupV2(folder);
-    try {
-      makeGroup(folder);
-      limit(folder, limits);
-      return group;
-    } catch (error) {
-      group.tryRemove();
-      throw error;
-    }
+    return this.existing(name).make(() => limit(join(this.path, name), limits));
   }
 
-  existing(name: string): Cgroup {
-    return new GroupV2(join(this.path, name));
+  existing(name: string): JobGroup {
+    return new JobGroup(2, unifiedFolders(join(this.path, name)));
   }
 
   names(): string[] {
@@ -68,50 +59,6 @@ export class CgroupsV2 implements Cgroups {
 
   close(): void {
     tryRemoveGroup(this.path);
-  }
-}
-
-class GroupV2 implements Cgroup {
-  readonly name: string;
-  readonly joinFiles: readonly string[];
-  readonly #folder: string;
-
-  constructor(folder: string) {
-    this.name = basename(folder);
-    this.#folder = folder;
-    this.joinFiles = [join(folder, 'cgroup.procs')];
-  }
-
-  events(): GroupEvents {
-    return {
-      oomKills: readField(this.#folder, 'memory.events', 'oom_kill') ?? 0,
-      refusedForks: readField(this.#folder, 'pids.events', 'max') ?? 0,
-    };
-  }
-
-  usage(): GroupUsage {
-    const microseconds = readField(this.#folder, 'cpu.stat', 'usage_usec');
-    const memoryPeakBytes = readNumber(this.#folder, 'memory.peak');
-    return {
-      ...(microseconds !== undefined && { cpuMs: Math.round(microseconds / 1_000) }),
-      ...(memoryPeakBytes !== undefined && { memoryPeakBytes }),
-    };
-  }
-
-  processes(): number[] {
-    return readPids(this.#folder);
-  }
-
-  kill(): void {
-    if (!existsSync(this.#folder)) return;
-    if (tryWriteControl(this.#folder, 'cgroup.kill', 1)) return;
-    // Before Linux 5.14: nothing new can be born, so what is listed is all.
-    tryWriteControl(this.#folder, 'pids.max', 0);
-    for (const pid of this.processes()) signalPid(pid, 'SIGKILL');
-  }
-
-  tryRemove(): boolean {
-    return tryRemoveGroup(this.#folder);
   }
 }
 

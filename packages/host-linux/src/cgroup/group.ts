@@ -1,3 +1,5 @@
+import type { GroupView } from './group-view.js';
+
 /** What a control group can bound. */
 export type GroupLimitName = 'cpu' | 'memory' | 'pids';
 
@@ -23,15 +25,11 @@ export interface GroupUsage {
 }
 
 /** One control group of a job; the same for both versions. */
-export interface Cgroup {
+export interface Cgroup extends Pick<GroupView, 'events' | 'usage' | 'processes'> {
   readonly name: string;
   /** Files that take `0` from a process that joins; four at most. */
   readonly joinFiles: readonly string[];
-  events(): GroupEvents;
-  usage(): GroupUsage;
-  /** Pids of what runs in it. */
-  processes(): number[];
-  /** SIGKILL to everything in it; nothing in it can fork from then on. */
+  /** SIGKILL to everything in it; nothing in it can fork meanwhile. */
   kill(): void;
   /** Removes the group, which must be empty. False while the kernel still holds it. */
   tryRemove(): boolean;

@@ -10,13 +10,13 @@ export interface Hierarchy {
   readonly controllers: readonly string[];
   /** The folder of its top as far as it can be seen here. */
   readonly top: string;
-  /** The folder of the group that this process is in; `top` where that cannot be seen. */
-  readonly own: string;
+  /** The folder of the group that the process is in; undefined where that cannot be seen. */
+  readonly own: string | undefined;
 }
 
-/** All trees that are mounted, by the kernel's own account. */
-export function listHierarchies(): Hierarchy[] {
-  const groups = ownGroups();
+/** All trees that are mounted, by the kernel's own account, and where a process is in them: this one by default. */
+export function listHierarchies(pid = process.pid): Hierarchy[] {
+  const groups = groupsOf(pid);
   return listMounts().flatMap(({ type, path, root, superOptions }): Hierarchy[] => {
     if (type === 'cgroup2') return [{ version: 2, controllers: [], top: path, own: below(path, root, groups.get('')) }];
     if (type !== 'cgroup') return [];
@@ -26,9 +26,9 @@ export function listHierarchies(): Hierarchy[] {
   });
 }
 
-/** From a controller (empty for version 2) to the group that this process is in. */
-function ownGroups(): Map<string, string> {
-  const text = unlessErrno(['ENOENT'], () => readFileSync('/proc/self/cgroup', 'utf8')) ?? '';
+/** From a controller (empty for version 2) to the group that the process is in. */
+function groupsOf(pid: number): Map<string, string> {
+  const text = unlessErrno(['ENOENT', 'ESRCH', 'EACCES'], () => readFileSync(`/proc/${pid}/cgroup`, 'utf8')) ?? '';
   return new Map(
     text.split('\n').flatMap((line) => {
       const [, controllers, group] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
@@ -37,9 +37,9 @@ function ownGroups(): Map<string, string> {
   );
 }
 
-/** A mount may show a part of the tree only, and our group may lie outside of it. */
-function below(mounted: string, root: string, group: string | undefined): string {
-  if (group === undefined) return mounted;
+/** A mount may show a part of the tree only, and the group may lie outside of it. */
+function below(mounted: string, root: string, group: string | undefined): string | undefined {
+  if (group === undefined) return undefined;
   const rest = relative(root, group);
-  return rest.startsWith('..') ? mounted : join(mounted, rest);
+  return rest.startsWith('..') ? undefined : join(mounted, rest);
 }

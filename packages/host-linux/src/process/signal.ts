@@ -6,6 +6,11 @@ export function signalProcess(target: Pick<ProcessInfo, 'pid' | 'startTime'>, si
   return isRunning(target) && signalPid(target.pid, signal);
 }
 
+/** Sends a signal to each of these very processes; whether it reached one. */
+export function signalAll(targets: readonly ProcessInfo[], signal: NodeJS.Signals): boolean {
+  return targets.map((target) => signalProcess(target, signal)).some(Boolean);
+}
+
 /** Sends a signal to a pid, or to a process group by its negative number; false when there is none. */
 export function signalPid(pid: number, signal: NodeJS.Signals): boolean {
   try {

@@ -1,6 +1,6 @@
-import type { CancelCause, Clock, StepScope } from '@ritmo/agent-core/executor';
-import { signalProcess } from '@ritmo/host-linux';
-import type { ProcessTree } from './tree.js';
+import type { Clock } from './host.js';
+import type { CancelCause } from './request.js';
+import type { StepScope } from './sandbox.js';
 
 /** How a command was stopped, once it was. */
 export interface Stopped {
@@ -8,25 +8,41 @@ export interface Stopped {
   readonly forced: boolean;
 }
 
+/** A command that runs, as a stop sees it; what only serves to run it is not counted. */
+export interface StopTarget<Process = unknown> {
+  /** What runs of the command now. */
+  running(): readonly Process[];
+  /**
+   * Sends the stop signal to these; whether it reached one. False where it would reach nobody yet, as before the
+   * program itself runs: it is then sent again.
+   */
+  signal(running: readonly Process[], signal: StepScope['stop']['signal']): boolean | Promise<boolean>;
+  /** Ends everything at once. */
+  kill(): void | Promise<void>;
+}
+
 const firstLookMs = 2;
 const slowestLookMs = 50;
 
 /**
- * Stops a command when its signal is aborted: the stop signal to every process of it, then, when the grace is over
- * or nothing of them is left, the kill. A command that ends before a signal has reached it was not stopped.
+ * Stops a command when the signal of its scope is aborted: the stop signal to every process of it, then, when the
+ * grace is over or nothing of them is left, the kill. A command that ends before a signal has reached it was not stopped.
  */
-export class Stopper {
-  readonly #tree: ProcessTree;
-  readonly #scope: StepScope;
+export class Stopper<Process = unknown> {
+  readonly #target: StopTarget<Process>;
+  readonly #scope: Pick<StepScope, 'signal' | 'stop'>;
   readonly #clock: Clock;
   readonly #ended = new AbortController();
   #begun: CancelCause | undefined;
   #reached = false;
   #forced = false;
   #ladder: Promise<void> | undefined;
+  #resolveKilled: () => void = () => undefined;
+  /** Resolves when it has killed; then the end of the command need not be waited for any longer. */
+  readonly killed = new Promise<void>((resolve) => (this.#resolveKilled = resolve));
 
-  constructor(tree: ProcessTree, scope: StepScope, clock: Clock) {
-    this.#tree = tree;
+  constructor(target: StopTarget<Process>, scope: Pick<StepScope, 'signal' | 'stop'>, clock: Clock) {
+    this.#target = target;
     this.#scope = scope;
     this.#clock = clock;
     scope.signal.addEventListener('abort', this.#onAbort, { once: true });
@@ -38,7 +54,7 @@ export class Stopper {
     return this.#begun !== undefined;
   }
 
-  /** Called when the main process has ended; tells how it was stopped, or undefined when it ended by itself. */
+  /** Called when the command has ended; tells how it was stopped, or undefined when it ended by itself. */
   async finish(): Promise<Stopped | undefined> {
     this.#scope.signal.removeEventListener('abort', this.#onAbort);
     this.#ended.abort('the command has ended');
@@ -50,32 +66,30 @@ export class Stopper {
   readonly #onAbort = (): void => {
     this.#begun = causeOf(this.#scope.signal);
     this.#ladder = this.#climb(this.#begun);
+    this.#ladder.catch(() => undefined);
   };
 
   async #climb(cause: CancelCause): Promise<void> {
     const until = this.#clock.monotonic() + (cause.graceMs ?? this.#scope.stop.graceMs);
     let look = firstLookMs;
     while (!this.#ended.signal.aborted) {
-      const running = this.#tree.list();
+      const running = this.#target.running();
       if (this.#reached && running.length === 0) break;
       const left = until - this.#clock.monotonic();
       if (left <= 0) {
-        this.#forced = this.#reached ? running.length > 0 : true;
+        this.#forced = true;
         break;
       }
-      if (!this.#reached) {
-        // First: once its program has ended, it must know that others are still to be waited for.
-        if (running.length > 0) this.#tree.hold(this.#scope.stop.signal);
-        for (const target of running) {
-          if (signalProcess(target, this.#scope.stop.signal)) this.#reached = true;
-        }
+      if (!this.#reached && running.length > 0) {
+        this.#reached = await this.#target.signal(running, this.#scope.stop.signal);
       }
       await this.#pause(Math.min(look, left));
       look = Math.min(look * 2, slowestLookMs);
     }
     if (this.#ended.signal.aborted) return;
     this.#reached = true;
-    this.#tree.kill();
+    await this.#target.kill();
+    this.#resolveKilled();
   }
 
   async #pause(ms: number): Promise<void> {
