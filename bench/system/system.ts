@@ -28,6 +28,8 @@ export interface System extends AsyncDisposable {
 export async function startSystem(options: {
   readonly maxConcurrent: number;
   readonly logLevel?: string;
+  /** False: the worker speaks straight to the server, and the tap sees nothing. */
+  readonly tapped?: boolean;
   /** `process` where it is not said. */
   readonly isolation?: string;
   /** More flags for the worker. */
@@ -40,7 +42,13 @@ export async function startSystem(options: {
   const url = await lineOf(server, /(http:\/\/[\w.:[\]-]+:\d+)/);
   const tap = await startTap(url);
   const agent = run([
-    ...['start', '--api-server', tap.url, '--token-file', join(dataDir, 'registration.token')],
+    ...[
+      'start',
+      '--api-server',
+      options.tapped === false ? url : tap.url,
+      '--token-file',
+      join(dataDir, 'registration.token'),
+    ],
     ...[
       '--state-dir',
       join(folder, 'agent'),

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { LogLineSplitter } from '@ritmo/protocol';
-import { figure, mebibytes, memoryOf } from './figures.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { cpuOf, figure, mebibytes, memoryOf } from './figures.js';
 import { startSystem } from './system.js';
 
 const megabytes = 200;
@@ -12,6 +13,7 @@ const script = `yes '${line}' | head -c ${bytes}`;
 /** A step that prints 200 MB: complete at the server, fast enough, and the agent stays small. */
 export async function throughput(): Promise<void> {
   const floor = await floorSeconds();
+  await printToSealed(floor);
   await using system = await startSystem({ maxConcurrent: 2 });
   const begin = performance.now();
   const id = await system.submit({ version: 1, name: 'flood', steps: [{ run: script }] });
@@ -32,6 +34,24 @@ export async function throughput(): Promise<void> {
   figure('  agent memory at its highest', mebibytes(agent.peak), '< 200 MB', agent.peak < 200e6);
   const server = await memoryOf(system.serverPid);
   figure('  server memory at its highest', mebibytes(server.peak), '', undefined);
+}
+
+/** Nobody reads, and nothing is between agent and server. */
+async function printToSealed(floor: number): Promise<void> {
+  await using system = await startSystem({ maxConcurrent: 2, tapped: false });
+  const before = { agent: await cpuOf(system.agentPid), server: await cpuOf(system.serverPid) };
+  const begin = performance.now();
+  const id = await system.submit({ version: 1, name: 'flood', steps: [{ run: script }] });
+  while (((await (await system.get(`/v1/jobs/${id}`)).json()) as { state: string }).state !== 'succeeded')
+    await delay(25);
+  const seconds = (performance.now() - begin) / 1000;
+  const rate = megabytes / seconds;
+  figure(`${megabytes} MB of output, print to sealed`, `${rate.toFixed(0)} MB/s`, '>= 80 MB/s', rate >= 80);
+  figure('  beside the floor', `${(floor / seconds).toFixed(2)} of it`, '', undefined);
+  const spent = async (pid: number, from: number) =>
+    `${((megabytes * 1000) / ((await cpuOf(pid)) - from)).toFixed(0)} MB`;
+  figure('  for each second of CPU: agent', await spent(system.agentPid, before.agent), '', undefined);
+  figure('  for each second of CPU: server', await spent(system.serverPid, before.server), '', undefined);
 }
 
 async function floorSeconds(): Promise<number> {

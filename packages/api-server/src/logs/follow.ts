@@ -1,6 +1,6 @@
 import type { LogStore } from './log-store.js';
 
-const chunkBytes = 64 * 1024;
+const chunkBytes = 256 * 1024;
 
 /** What a follower asks about the attempt it reads. */
 export interface FollowScope {
@@ -19,6 +19,7 @@ export async function* followLog(
 ): AsyncGenerator<Uint8Array, void, void> {
   const { log, release } = await logs.acquire(jobId, epoch);
   const { generation } = log;
+  const following = log.follow();
   try {
     let at = offset;
     for (;;) {
@@ -34,6 +35,7 @@ export async function* followLog(
       else await log.changed(changes, scope.signal);
     }
   } finally {
+    following[Symbol.dispose]();
     release();
   }
 }

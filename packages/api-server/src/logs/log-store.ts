@@ -102,14 +102,7 @@ export class LogStore {
       this.#closeUnused();
     };
     try {
-      const log = await this.#get(path);
-      return {
-        log,
-        release: () => {
-          release();
-          if (!this.#users.has(path)) log.dropShared();
-        },
-      };
+      return { log: await this.#get(path), release };
     } catch (error) {
       release();
       throw error;

@@ -12,7 +12,6 @@ const escapes = Uint8Array.from({ length: 256 }, (_, byte) => {
 export const longestEscape = 6;
 /** Shorter text is not worth a view of its words. */
 const wordsFrom = 64;
-const noWords = new Int32Array(0);
 
 /**
  * Writes the inside of a JSON string: `text`, valid UTF-8, to `out` from `at` on, as far as `limit`. Answers where it
@@ -20,26 +19,22 @@ const noWords = new Int32Array(0);
  */
 export function escapeJson(text: Uint8Array, out: Uint8Array, at: number, limit: number): number {
   const certain = limit - 4 * longestEscape;
-  // Up to where words are aligned.
-  const lead = text.length < wordsFrom ? text.length : -text.byteOffset & 3;
-  const words =
-    lead === text.length ? noWords : new Int32Array(text.buffer, text.byteOffset + lead, (text.length - lead) >> 2);
+  // Four bytes at a time, wherever they lie.
+  const words = text.length < wordsFrom ? 0 : text.length & ~3;
   let to = at;
   let from = 0;
-  for (; from < lead; from++) {
-    if (to > certain) return -1;
-    to = escapeByte(text[from] as number, out, to);
-  }
-  for (let i = 0; i < words.length; i++, from += 4) {
-    if (to > certain) return -1;
-    if (mustEscape(words[i] as number)) {
-      for (let j = from; j < from + 4; j++) to = escapeByte(text[j] as number, out, to);
-    } else {
-      out[to] = text[from] as number;
-      out[to + 1] = text[from + 1] as number;
-      out[to + 2] = text[from + 2] as number;
-      out[to + 3] = text[from + 3] as number;
-      to += 4;
+  if (words > 0) {
+    const source = new DataView(text.buffer, text.byteOffset, text.byteLength);
+    const target = new DataView(out.buffer, out.byteOffset, out.byteLength);
+    for (; from < words; from += 4) {
+      if (to > certain) return -1;
+      const word = source.getInt32(from, true);
+      if (mustEscape(word)) {
+        for (let j = from; j < from + 4; j++) to = escapeByte(text[j] as number, out, to);
+      } else {
+        target.setInt32(to, word, true);
+        to += 4;
+      }
     }
   }
   for (; from < text.length; from++) {

@@ -7,6 +7,7 @@ import type { LogSource } from './spool.js';
 const mostRewinds = 8;
 /** Times that a seal may be answered with an offset. */
 const mostSealTries = 3;
+const leastReadBytes = 512 * 1024;
 
 export interface LogSenderOptions {
   readonly source: LogSource;
@@ -40,6 +41,8 @@ export class LogSender {
   #sealed = false;
   #order = '';
   #finishing = false;
+  /** How much is read at once: what the line takes now, and room for more. */
+  #readBytes: number = maxAppendBytes;
 
   constructor(options: LogSenderOptions) {
     this.#options = options;
@@ -86,9 +89,13 @@ export class LogSender {
   async #sendAll(): Promise<void> {
     const { source } = this.#options;
     while (!this.#sealed && (await source.more(this.#offset, this.#signal))) {
-      const bytes = await source.read(this.#offset, maxAppendBytes);
+      const bytes = await source.read(this.#offset, this.#readBytes);
       const answer = await this.#append(bytes);
-      if (answer !== undefined) this.#goOnAt(answer.next);
+      if (answer === undefined) return;
+      const taken = answer.next - this.#offset;
+      const wanted = taken < bytes.length ? 2 * taken : maxAppendBytes;
+      this.#readBytes = Math.min(maxAppendBytes, Math.max(leastReadBytes, wanted));
+      this.#goOnAt(answer.next);
     }
   }
 
