@@ -2,12 +2,15 @@ import { readdirSync, statSync } from 'node:fs';
 import {
   type Executor,
   type ExecutorCapabilities,
+  isSandboxId,
   OpenSandboxes,
   type PrepareScope,
   type ProbeReport,
+  type RecoverOutcome,
   RitmoError,
   type Sandbox,
   type SandboxId,
+  type SandboxRecord,
   type SandboxRequest,
   type SweepReport,
   type WorkspaceVolume,
@@ -16,10 +19,10 @@ import { type MemoryFolder, unlessErrno, type UserPool } from '@ritmo/host-linux
 import type { Daemon } from './docker/address.js';
 import { asRitmoError } from './docker/error.js';
 import { jobFolders } from './job/folders.js';
-import { Job } from './job/job.js';
+import { Job, stateVersion } from './job/job.js';
 import type { JobHost } from './job/job-host.js';
 import { labelNames, labelsOf } from './job/names.js';
-import { removeFolders } from './job/remove.js';
+import { removeFolders, removeLabelled } from './job/remove.js';
 import { DockerSandbox } from './job/sandbox.js';
 import { JobVolume } from './job/volume.js';
 import { refuseUnsupported } from './refuse.js';
@@ -45,6 +48,8 @@ export class DockerExecutor implements Executor {
   readonly capabilities: ExecutorCapabilities;
   readonly #settings: DockerExecutorSettings;
   readonly #jobs = new OpenSandboxes<Job>();
+  /** Jobs that were left to the agent after this one. */
+  #detached = 0;
   #disposed: Promise<void> | undefined;
 
   constructor(settings: DockerExecutorSettings) {
@@ -102,9 +107,28 @@ export class DockerExecutor implements Executor {
       await volume.closeTools();
       await job.start(scope);
       scope.signal.throwIfAborted();
-      return new DockerSandbox(job, this.#describe(job));
+      return this.#sandbox(job);
     } catch (error) {
       await this.#giveUp(job);
+      throw asRitmoError(error);
+    }
+  }
+
+  async recover(record: SandboxRecord, scope: PrepareScope): Promise<RecoverOutcome> {
+    scope.signal.throwIfAborted();
+    const id = record.sandboxId;
+    const gone = { outcome: 'gone' } as const;
+    if (record.executor !== executorName || record.stateVersion !== stateVersion || !isSandboxId(id)) return gone;
+    try {
+      const job: Job | undefined = await Job.recover(
+        this.#settingsOf(id, () => job as Job),
+        id,
+      );
+      if (job === undefined) return gone;
+      this.#jobs.add(id, job);
+      const runningStep = job.container.step?.id;
+      return { outcome: 'adopted', sandbox: this.#sandbox(job), ...(runningStep !== undefined && { runningStep }) };
+    } catch (error) {
       throw asRitmoError(error);
     }
   }
@@ -133,16 +157,27 @@ export class DockerExecutor implements Executor {
   }
 
   #newJob(request: SandboxRequest): Job {
-    const { jobs, sandboxes, memory } = this.#settings;
-    const id = request.sandboxId;
-    const job: Job = new Job({
-      host: jobs,
-      request,
-      folders: jobFolders(sandboxes, memory.path, id),
-      onDisposed: () => this.#jobs.delete(id, job),
-    });
-    this.#jobs.add(id, job);
+    const job: Job = new Job({ ...this.#settingsOf(request.sandboxId, () => job), request });
+    this.#jobs.add(request.sandboxId, job);
     return job;
+  }
+
+  /** What every job is made with; `job` answers it once it is made. */
+  #settingsOf(id: SandboxId, job: () => Job) {
+    const { jobs, sandboxes, memory } = this.#settings;
+    this.#jobs.assertFree(id);
+    return {
+      host: jobs,
+      folders: jobFolders(sandboxes, memory.path, id),
+      onDisposed: () => this.#jobs.delete(id, job()),
+    };
+  }
+
+  #sandbox(job: Job): DockerSandbox {
+    return new DockerSandbox(job, this.#describe(job), () => {
+      this.#jobs.delete(job.id, job);
+      this.#detached += 1;
+    });
   }
 
   #describe(job: Job): string {
@@ -171,13 +206,8 @@ export class DockerExecutor implements Executor {
   }
 
   async #remove(id: SandboxId): Promise<void> {
-    const { sandboxes, memory, daemon, jobs } = this.#settings;
-    const { client } = daemon;
-    const label = `${labelNames.owner}=${jobs.ownerId}`;
-    const ofSandbox = ({ labels }: { labels: Readonly<Record<string, string>> }) => labels[labelNames.sandbox] === id;
-    for (const container of (await client.listContainers(label)).filter(ofSandbox))
-      await client.removeContainer(container.id);
-    for (const network of (await client.listNetworks(label)).filter(ofSandbox)) await client.removeNetwork(network.id);
+    const { sandboxes, memory, jobs } = this.#settings;
+    await removeLabelled(jobs, id);
     await removeFolders(jobs, jobFolders(sandboxes, memory.path, id), labelsOf(jobs.ownerId, id, '', 'take-back'));
   }
 
@@ -185,9 +215,10 @@ export class DockerExecutor implements Executor {
   async #dispose(): Promise<void> {
     const { jobs, memory, pool } = this.#settings;
     const ended = await this.#jobs.disposeAll();
-    ended.push(...(await Promise.allSettled([jobs.networks?.close()])));
-    // Jobs that are left still lie in memory, for the agent that sweeps them.
-    if (this.#jobs.size === 0) ended.push(...(await Promise.allSettled([memory[Symbol.asyncDispose]()])));
+    // Jobs that are left go on behind the rules, and lie in memory, for the agent that takes them up or sweeps them.
+    const left = this.#jobs.size + this.#detached > 0;
+    if (this.#detached === 0) ended.push(...(await Promise.allSettled([jobs.networks?.close()])));
+    if (!left) ended.push(...(await Promise.allSettled([memory[Symbol.asyncDispose]()])));
     await pool[Symbol.asyncDispose]();
     const failed = ended.find((each) => each.status === 'rejected');
     if (failed !== undefined) throw RitmoError.from(failed.reason, 'RITMO_CLEANUP_FAILED');

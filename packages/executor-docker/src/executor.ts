@@ -112,7 +112,7 @@ function capabilitiesOf(
     os: ['linux'],
     arch: [arch],
     separateStderr: true,
-    recover: false,
+    recover: true,
   };
 }
 

@@ -42,6 +42,7 @@ export async function tryOut(host: JobHost, memory: string): Promise<void> {
     );
     const text: string[] = [];
     const exit = await container.run(
+      'trial',
       { argv: ['/bin/sh', '-c', 'echo tried'], cwd: '/', env: {} },
       {
         signal: AbortSignal.timeout(trialMs),

@@ -10,8 +10,7 @@ beforeAll(async () => {
 afterAll(() => worker[Symbol.asyncDispose]());
 
 /** Finds the supervisor: of the shells that serve a step it alone holds the FIFO of requests. */
-const supervisor =
-  'for p in /proc/[0-9]*; do case $(readlink $p/fd/3 2>/dev/null) in *control*) s=$p; break;; esac; done';
+const supervisor = 'for p in /proc/[0-9]*; do if [ -p $p/fd/3 ]; then s=$p; break; fi; done';
 
 const broken = { code: 'RITMO_SANDBOX_BROKEN' };
 
@@ -54,7 +53,7 @@ it('shows a step no file of another step', async () => {
   await using box = await worker.box();
   await box.sh('exit 0', { SECRET: 'of the first step' });
   const { text } = await box.sh('cat /run/ritmo/private/.step-* | grep -c "of the [f]irst"; ls -A /run/ritmo/private');
-  expect(text).toBe('0\n.step-2\n');
+  expect(text).toMatch(/^0\n\.step-[0-9a-f]+\n$/);
 });
 
 it('cannot be written into from inside: the private folder is read-only', async () => {

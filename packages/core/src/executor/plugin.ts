@@ -79,6 +79,7 @@ export interface ProbeReport {
   readonly facts: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** `runningStep` is the step that was begun last; its end may be known to the agent already. `gone` is left to the sweep. */
 export type RecoverOutcome =
   | { readonly outcome: 'adopted'; readonly sandbox: Sandbox; readonly runningStep?: string }
   | { readonly outcome: 'gone' };

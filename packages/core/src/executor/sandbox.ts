@@ -64,8 +64,17 @@ export interface Sandbox extends AsyncDisposable {
    * no further `output.write` happens. One step at a time.
    */
   run(step: StepSpec, scope: StepScope): Promise<StepExit>;
-  /** After `recover`: takes up the step that still runs. Called once masks are back; before that no byte of it is read. */
+  /**
+   * After `recover`: takes up the step that still runs, or whose end was not told. Called once masks are back; before
+   * that no byte of it is read. Settles by the rules of `run`; what was printed and not yet read arrives first.
+   */
   attach?(stepId: string, scope: StepScope): Promise<StepExit>;
+  /**
+   * Present exactly where the executor recovers: leaves the sandbox with all that runs in it to the agent after this
+   * one. A step that runs rejects with RITMO_SANDBOX_BROKEN, and of what was read nothing is lost. Afterwards nothing
+   * can be done with it here, and the executor's own dispose spares it.
+   */
+  detach?(): Promise<void>;
   /** Streams matching files out, once everything in the sandbox is ended or frozen. Follows no link out of workdir. */
   collect(request: CollectRequest, signal: AbortSignal): AsyncIterable<CollectedEntry>;
   usage(signal: AbortSignal): Promise<ResourceUsage>;

@@ -1,19 +1,25 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { chown, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { basename, join } from 'node:path';
 import { type Clock, type Logger, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
-import { groupOfProcess, type GroupView, type Owner, readProcess, removeTree } from '@ritmo/host-linux';
+import { type GroupView, type Owner, readProcess, removeTree } from '@ritmo/host-linux';
 import type { ContainerSpec, DockerClient } from '../docker/client.js';
+import type { KeptStep } from '../step/kept-step.js';
 import { ContainerProcesses } from '../step/processes.js';
-import { type CommandHost, runCommand } from '../step/run-command.js';
+import { attachCommand, type CommandHost, runCommand } from '../step/run-command.js';
 import { Output } from '../supervisor/output.js';
 import { Pipes } from '../supervisor/pipes.js';
 import { insidePaths, supervisorScript } from '../supervisor/script.js';
 import type { Command } from '../supervisor/step-file.js';
 import { Supervisor } from '../supervisor/supervisor.js';
 import { Counters } from './counters.js';
+import { Kept } from './kept.js';
+import { greeted, killInside, lookAt, startContainer, withSupervisor } from './start-container.js';
 
-const greetingMs = 30_000;
+const stepPrefix = '.step-';
+/** Beside the folder that the container sees. */
+const keptFolder = (folder: string) => `${folder}-kept`;
 
 export interface ContainerSettings {
   readonly docker: DockerClient;
@@ -31,50 +37,69 @@ export interface ContainerSettings {
   readonly isDiskFull: () => boolean;
 }
 
+/** What is known of a container that runs. */
+interface Started {
+  readonly kept: Kept;
+  readonly pipes: Pipes;
+  readonly supervisor: Supervisor;
+  readonly group: GroupView;
+  /** The step that another agent process began. */
+  readonly step?: KeptStep | undefined;
+}
+
+type CommonSettings = Omit<ContainerSettings, 'spec' | 'deadlineSeconds'>;
+
 /** Whether the agent may hand files over and signal processes of others. */
 export const isRoot = () => process.getuid?.() === 0;
 
 /** A container whose main process is our supervisor: it runs commands one after the other. */
 export class SupervisedContainer implements AsyncDisposable {
   readonly id: string;
-  readonly #settings: ContainerSettings;
+  /** The step that another agent process began, or whose end it did not tell. */
+  readonly step: KeptStep | undefined;
+  readonly #settings: CommonSettings;
   readonly #pipes: Pipes;
   readonly #host: CommandHost;
   readonly #counters: Counters;
   readonly #over = new AbortController();
   #running: Promise<StepExit> | undefined;
-  #steps = 0;
 
-  private constructor(
-    id: string,
-    settings: ContainerSettings,
-    pipes: Pipes,
-    supervisor: Supervisor,
-    group: GroupView,
-    processes: ContainerProcesses,
-  ) {
+  private constructor(settings: CommonSettings, { kept, pipes, supervisor, group, step }: Started) {
+    const { id, own } = kept.container;
+    const { docker, clock } = settings;
     this.id = id;
+    this.step = step;
     this.#settings = settings;
     this.#pipes = pipes;
-    this.#counters = new Counters(group, settings.isDiskFull);
+    const counters = new Counters(group, settings.isDiskFull, step?.counters);
+    this.#counters = counters;
     const ended = this.#ended();
     ended.catch(() => undefined);
+    const before = Array.from({ length: kept.generation }, (_, generation) => generation);
     this.#host = {
       supervisor,
-      output: new Output(pipes.stdout, pipes.stderr),
-      processes,
-      clock: settings.clock,
+      output: new Output((name, take) => pipes.openOutput(name, take)),
+      processes: new ContainerProcesses(group, own, clock, isRoot() ? undefined : killInside(docker, id)),
+      clock,
       ended,
-      sampleLimits: () => this.#counters.sample(),
-      limitHit: () => this.#counters.take(),
+      sampleLimits: () => counters.sample(),
+      limitHit: () => counters.take(),
+      counted: () => counters.taken,
       place: (text) => this.#place(text),
-      takeAway: () => this.#takeAway(),
+      takeAway: (file) => rm(join(settings.privateDir, basename(file)), { force: true }),
+      keep: (begun) => kept.keep(begun),
+      marks: (nonce, all) => (name) => ({
+        last: kept.mark(nonce, name),
+        before: all ? before.map((generation) => kept.mark(nonce, name, generation)) : [],
+      }),
     };
   }
 
   /** Makes and starts it; leaves nothing when that fails. */
   static async start(settings: ContainerSettings, signal: AbortSignal): Promise<SupervisedContainer> {
-    const { docker, folder, owner, privateDir } = settings;
+    const { docker, folder, owner } = settings;
+    const keptIn = keptFolder(folder);
+    mkdirSync(keptIn, { mode: 0o700 });
     mkdirSync(folder, { mode: 0o711 });
     chmodSync(folder, 0o711);
     writeFileSync(join(folder, 'supervisor.sh'), supervisorScript, { mode: 0o644 });
@@ -82,19 +107,47 @@ export class SupervisedContainer implements AsyncDisposable {
     let id: string | undefined;
     try {
       const supervisor = new Supervisor(pipes.control, pipes.status);
-      id = await docker.createContainer(withSupervisor(settings, folder, privateDir), signal);
+      id = await docker.createContainer(withSupervisor(settings), signal);
       signal.throwIfAborted();
       await startContainer(docker, id);
-      await greeted(docker, id, supervisor, settings, signal);
-      pipes.unlink();
-      const { group, processes } = await lookAt(docker, id, settings);
-      return new SupervisedContainer(id, settings, pipes, supervisor, group, processes);
+      const shell = await greeted(docker, id, supervisor, settings.clock, signal);
+      pipes.moveTo(keptIn);
+      const group = await lookAt(docker, id);
+      const own = group
+        .processes()
+        .flatMap((pid) => readProcess(pid) ?? [])
+        .map(({ pid, startTime }) => ({ pid, startTime }));
+      return new SupervisedContainer(settings, {
+        kept: Kept.begin(keptIn, { id, shell, own }),
+        pipes,
+        supervisor,
+        group,
+      });
     } catch (error) {
       pipes[Symbol.dispose]();
       if (id !== undefined) await docker.removeContainer(id);
-      await removeTree(folder);
+      for (const made of [folder, keptIn]) await removeTree(made);
       throw error;
     }
+  }
+
+  /** Takes up one that another agent process has started; undefined where it does not run any more. */
+  static async recover(settings: CommonSettings): Promise<SupervisedContainer | undefined> {
+    const { docker, folder, privateDir } = settings;
+    const kept = Kept.reopen(keptFolder(folder));
+    if (kept === undefined) return undefined;
+    const { id, shell, again } = kept.container;
+    if ((await docker.inspectContainer(id))?.running !== true) return undefined;
+    const group = await lookAt(docker, id);
+    const { step } = kept;
+    const stale = readdirSync(privateDir).filter(
+      (name) => name.startsWith(stepPrefix) && name !== basename(step?.file ?? ''),
+    );
+    for (const name of stale) await rm(join(privateDir, name), { force: true });
+    const pipes = Pipes.reopen(kept.folder);
+    const supervisor = new Supervisor(pipes.control, pipes.status);
+    supervisor.takeOver(shell, again, kept.generation, step?.end === undefined ? step?.nonce : undefined);
+    return new SupervisedContainer(settings, { kept, pipes, supervisor, group, step });
   }
 
   get cpuMs(): number {
@@ -105,15 +158,24 @@ export class SupervisedContainer implements AsyncDisposable {
     return this.#counters.memoryPeakBytes;
   }
 
-  async run(command: Command, scope: StepScope): Promise<StepExit> {
-    if (this.#running !== undefined)
-      throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The container runs a command already.');
-    this.#running = runCommand(this.#host, command, scope);
-    try {
-      return await this.#running;
-    } finally {
-      this.#running = undefined;
-    }
+  /** `id` names the command to the agent after this one. */
+  run(id: string, command: Command, scope: StepScope): Promise<StepExit> {
+    return this.#only(() => runCommand(this.#host, id, command, scope));
+  }
+
+  /** Takes up the step that another agent process began. */
+  attach(stepId: string, scope: StepScope): Promise<StepExit> {
+    const { step } = this;
+    if (step?.id !== stepId) throw new RitmoError('RITMO_INTERNAL', `The container does not run a step ${stepId}.`);
+    return this.#only(() => attachCommand(this.#host, step, scope));
+  }
+
+  /** Lets it run without us; a command that runs rejects with RITMO_SANDBOX_BROKEN. Nothing that was read is lost. */
+  async letGo(): Promise<void> {
+    await this.#host.output.letGo();
+    this.#over.abort(new RitmoError('RITMO_SANDBOX_BROKEN', 'The sandbox was left to another agent.'));
+    await Promise.allSettled([this.#running]);
+    this.#pipes[Symbol.dispose]();
   }
 
   /** Ends everything in it; a command that runs rejects with RITMO_SANDBOX_BROKEN. */
@@ -123,7 +185,7 @@ export class SupervisedContainer implements AsyncDisposable {
     await Promise.allSettled([this.#running]);
     this.#pipes[Symbol.dispose]();
     await this.#settings.docker.removeContainer(this.id);
-    await removeTree(this.#settings.folder);
+    for (const made of [this.#settings.folder, keptFolder(this.#settings.folder)]) await removeTree(made);
   }
 
   async #ended(): Promise<never> {
@@ -142,107 +204,22 @@ export class SupervisedContainer implements AsyncDisposable {
     });
   }
 
+  async #only(run: () => Promise<StepExit>): Promise<StepExit> {
+    if (this.#running !== undefined)
+      throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The container runs a command already.');
+    this.#running = run();
+    try {
+      return await this.#running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
   async #place(text: string): Promise<string> {
-    const name = `.step-${(this.#steps += 1)}`;
+    const name = `${stepPrefix}${randomBytes(8).toString('hex')}`;
     const path = join(this.#settings.privateDir, name);
     await writeFile(path, text, { mode: 0o600, flag: 'wx' });
     if (isRoot()) await chown(path, this.#settings.owner.uid, this.#settings.owner.gid);
     return `${insidePaths.privateDir}/${name}`;
   }
-
-  async #takeAway(): Promise<void> {
-    await rm(join(this.#settings.privateDir, `.step-${this.#steps}`), { force: true });
-  }
-}
-
-function withSupervisor(
-  { spec, deadlineSeconds, owner }: ContainerSettings,
-  folder: string,
-  privateDir: string,
-): ContainerSpec {
-  return {
-    ...spec,
-    Entrypoint: ['/bin/sh'],
-    Cmd: [`${insidePaths.supervisor}/supervisor.sh`, String(deadlineSeconds)],
-    User: `${owner.uid}:${owner.gid}`,
-    AttachStdout: false,
-    AttachStderr: false,
-    HostConfig: {
-      ...spec.HostConfig,
-      Binds: [
-        ...(spec.HostConfig?.Binds ?? []),
-        `${folder}:${insidePaths.supervisor}:ro`,
-        `${privateDir}:${insidePaths.privateDir}:ro`,
-      ],
-      LogConfig: { Type: 'none', Config: {} },
-      Init: true,
-    },
-  };
-}
-
-async function startContainer(docker: DockerClient, id: string): Promise<void> {
-  try {
-    await docker.startContainer(id);
-  } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
-    if (/\/bin\/sh/.test(said) && /no such file|not found|permission denied|exec format/i.test(said)) {
-      throw new RitmoError('RITMO_IMAGE_UNUSABLE', 'The image has no /bin/sh that runs, which builds need.', {
-        cause: error,
-      });
-    }
-    if (/no space left/i.test(said)) {
-      throw new RitmoError('RITMO_DISK_FULL', 'The disk of the Docker daemon is full.', { cause: error });
-    }
-    throw new RitmoError('RITMO_SANDBOX_BROKEN', `The container could not be started: ${said.slice(0, 400)}`, {
-      cause: error,
-    });
-  }
-}
-
-async function greeted(
-  docker: DockerClient,
-  id: string,
-  supervisor: Supervisor,
-  { clock }: ContainerSettings,
-  signal: AbortSignal,
-): Promise<void> {
-  const over = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: over.signal });
-    if (signal.aborted) reject(signal.reason as Error);
-  });
-  const exit = docker.waitForExit(id, 'started', over.signal).then((code) => {
-    throw new RitmoError('RITMO_IMAGE_UNUSABLE', `/bin/sh of the image ended at once, with code ${code}.`, {
-      hint: 'It must be a POSIX shell that runs as the user of the image.',
-    });
-  });
-  const late = clock.sleep(greetingMs, over.signal).then(() => {
-    throw new RitmoError('RITMO_SANDBOX_BROKEN', `The container said nothing for ${greetingMs / 1000} seconds.`, {
-      hint: 'Daemon and agent must share a file system: no FIFO of ours came through.',
-    });
-  });
-  for (const promise of [aborted, exit, late]) promise.catch(() => undefined);
-  try {
-    await Promise.race([supervisor.greeting, aborted, exit, late]);
-  } finally {
-    over.abort(new Error('greeted'));
-  }
-}
-
-async function lookAt(docker: DockerClient, id: string, { clock }: ContainerSettings) {
-  const state = await docker.inspectContainer(id);
-  const group = state === undefined ? undefined : groupOfProcess(state.pid);
-  if (group?.names(id) !== true) {
-    throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', 'The processes of containers cannot be seen from here.', {
-      hint: 'Run the agent on the host of the Docker daemon, with /proc and /sys/fs/cgroup of that host.',
-    });
-  }
-  const own = group.processes().flatMap((pid) => readProcess(pid) ?? []);
-  const insideKill = isRoot()
-    ? undefined
-    : async (inside: readonly number[], name: string) => {
-        const argv = ['/bin/sh', '-c', 'kill -s "$@" 2>/dev/null; :', 'kill', name, ...inside.map(String)];
-        await docker.exec(id, argv, AbortSignal.timeout(10_000));
-      };
-  return { group, processes: new ContainerProcesses(group, own, clock, insideKill) };
 }

@@ -1,7 +1,8 @@
 import type { LimitHit } from '@ritmo/agent-core/executor';
 import type { GroupEvents, GroupUsage, GroupView } from '@ritmo/host-linux';
 
-type Counts = GroupUsage & GroupEvents;
+/** Of one container since it was started. JSON. */
+export type Counts = GroupUsage & GroupEvents;
 
 /** What a container has used and which of its limits it ran into, as the host counts it. */
 export class Counters {
@@ -11,11 +12,16 @@ export class Counters {
   #taken: Counts;
   #diskWasFull = false;
 
-  constructor(group: GroupView, isDiskFull: () => boolean) {
+  /** `taken` is what it had counted when the step began that still runs. */
+  constructor(group: GroupView, isDiskFull: () => boolean, taken?: Counts) {
     this.#group = group;
     this.#isDiskFull = isDiskFull;
     this.#last = { ...group.usage(), ...group.events() };
-    this.#taken = this.#last;
+    this.#taken = taken ?? this.#last;
+  }
+
+  get taken(): Counts {
+    return this.#taken;
   }
 
   get cpuMs(): number {

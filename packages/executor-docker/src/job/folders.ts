@@ -8,12 +8,14 @@ export interface JobFolders {
   readonly diskImage: string;
   readonly workspace: string;
   readonly home: string;
-  /** In memory; holds the three below. */
+  /** In memory; holds all below. */
   readonly memory: string;
   readonly privateDir: string;
   /** The FIFOs and the script of the supervisor of each container. */
   readonly supervisor: (container: ContainerRole) => string;
   readonly tools: string;
+  /** Seen by no container: what the agent after this one needs to know of the job. */
+  readonly facts: string;
 }
 
 export type ContainerRole = 'job' | 'tool';
@@ -32,5 +34,6 @@ export function jobFolders(sandboxes: string, memory: string, sandboxId: string)
     privateDir: join(inMemory, 'private'),
     supervisor: (container) => join(inMemory, `supervisor-${container}`),
     tools: join(inMemory, 'tools'),
+    facts: join(inMemory, 'job.json'),
   };
 }

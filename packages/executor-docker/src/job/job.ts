@@ -6,11 +6,15 @@ import { ServiceGroup } from '../services/group.js';
 import { insidePaths } from '../supervisor/script.js';
 import { isRoot, SupervisedContainer } from './container.js';
 import { isFull, makeDisk } from './disk.js';
+import { factsOf, type JobFacts, keepFacts } from './facts.js';
 import type { ContainerRole, JobFolders } from './folders.js';
 import type { JobHost } from './job-host.js';
 import { labelsOf } from './names.js';
-import { removeFolders, takeBack } from './remove.js';
+import { removeFolders, removeLabelled, takeBack } from './remove.js';
 import { jobSpec, type Place } from './spec.js';
+
+/** Of the records and of what is kept in memory. */
+export const stateVersion = 2;
 
 export interface JobSettings {
   readonly host: JobHost;
@@ -42,6 +46,30 @@ export class Job implements AsyncDisposable {
     this.request = request;
     this.folders = folders;
     this.#onDisposed = onDisposed;
+  }
+
+  /**
+   * Takes up a job that another agent process has started; undefined where its container does not run any more. What is
+   * left of such a job is the next sweep's.
+   */
+  static async recover(settings: Omit<JobSettings, 'request'>, id: string): Promise<Job | undefined> {
+    const facts = factsOf(settings.folders);
+    if (facts === undefined || facts.request.sandboxId !== id) return undefined;
+    const job = new Job({ ...settings, request: facts.request });
+    const { host, folders } = job;
+    job.#user = facts.user;
+    const container = await SupervisedContainer.recover({
+      ...job.#containerSettings(folders.privateDir),
+      folder: folders.supervisor('job'),
+    });
+    if (container === undefined) return undefined;
+    if (facts.pooled && !(await host.users.takeOver(facts.user, job))) {
+      await container.letGo();
+      return undefined;
+    }
+    job.keep({ [Symbol.asyncDispose]: () => removeLabelled(host, id) });
+    job.#container = job.keep(container);
+    return job;
   }
 
   get user(): Owner {
@@ -80,7 +108,7 @@ export class Job implements AsyncDisposable {
     return {
       sandboxId: this.id,
       executor,
-      stateVersion: 1,
+      stateVersion,
       state: { root: this.folders.root, jobId: this.request.jobId },
     };
   }
@@ -123,26 +151,29 @@ export class Job implements AsyncDisposable {
     }
     const spec = jobSpec({ image: this.image.id, request, labels: this.labels('job'), folders, options, place });
     this.#container = this.keep(await this.supervised('job', spec, folders.privateDir, scope.signal));
+    const facts: JobFacts = { request, user: this.user, pooled: this.host.users.isOfPool(this.user) };
+    keepFacts(folders, facts);
   }
 
   /** Starts a container with our supervisor; the caller disposes it, or `keep`s it. */
   async supervised(role: ContainerRole, spec: ContainerSpec, privateDir: string, signal: AbortSignal) {
     this.assertUsable();
-    const { docker, clock, log } = this.host;
     return await SupervisedContainer.start(
       {
-        docker,
-        clock,
-        log,
+        ...this.#containerSettings(privateDir),
         spec,
         folder: this.folders.supervisor(role),
-        privateDir,
-        owner: this.user,
         deadlineSeconds: Math.max(1, Math.ceil(this.request.deadlineMs / 1000)),
-        isDiskFull: () => this.request.limits.diskBytes !== undefined && isFull(this.folders),
       },
       AbortSignal.any([signal, this.signal]),
     );
+  }
+
+  /** Leaves all of it to the agent after this one. */
+  async letGo(): Promise<void> {
+    this.assertUsable();
+    this.#disposed = Promise.resolve();
+    await this.#container?.letGo();
   }
 
   keep<T extends AsyncDisposable>(thing: T): T {
@@ -167,6 +198,12 @@ export class Job implements AsyncDisposable {
       throw RitmoError.from(error, 'RITMO_CLEANUP_FAILED');
     });
     return this.#disposed;
+  }
+
+  #containerSettings(privateDir: string) {
+    const { docker, clock, log } = this.host;
+    const isDiskFull = () => this.request.limits.diskBytes !== undefined && isFull(this.folders);
+    return { docker, clock, log, privateDir, owner: this.user, isDiskFull };
   }
 
   async #makePlace(): Promise<Place> {

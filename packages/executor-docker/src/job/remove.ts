@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { errnoOf, removeTree, unmountBelow } from '@ritmo/host-linux';
-import type { DockerClient } from '../docker/client.js';
+import type { DockerClient, Listed } from '../docker/client.js';
 import { isRoot } from './container.js';
 import type { JobFolders } from './folders.js';
 import type { HostTools } from './host-tools.js';
+import { labelNames } from './names.js';
 import { confinement } from './spec.js';
 
 const inside = '/taken-back';
@@ -29,6 +30,17 @@ export async function removeFolders(
     await takeBack(host, folders.root, labels);
     await removeTree(folders.root);
   }
+}
+
+/** Removes containers, then networks, that bear the labels of a sandbox of this installation. */
+export async function removeLabelled(
+  { docker, ownerId }: { readonly docker: DockerClient; readonly ownerId: string },
+  sandbox: string,
+): Promise<void> {
+  const label = `${labelNames.owner}=${ownerId}`;
+  const ofSandbox = ({ labels }: Listed) => labels[labelNames.sandbox] === sandbox;
+  for (const { id } of (await docker.listContainers(label)).filter(ofSandbox)) await docker.removeContainer(id);
+  for (const { id } of (await docker.listNetworks(label)).filter(ofSandbox)) await docker.removeNetwork(id);
 }
 
 /** Hands a folder and all below it to the agent, by a fresh container of ours: nothing of the build runs in it. */

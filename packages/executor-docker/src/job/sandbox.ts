@@ -4,6 +4,23 @@ import type { Job } from './job.js';
 
 /** A job that is ready for its steps. */
 export class DockerSandbox extends HostSandbox<Job> {
+  readonly #detached: () => void;
+
+  /** `detached` is told when the sandbox was left to the agent after this one. */
+  constructor(job: Job, description: string, detached: () => void) {
+    super(job, description);
+    this.#detached = detached;
+  }
+
+  async attach(stepId: string, scope: StepScope): Promise<StepExit> {
+    return await this.job.container.attach(stepId, scope);
+  }
+
+  async detach(): Promise<void> {
+    await this.job.letGo();
+    this.#detached();
+  }
+
   /** As the container's cgroup counts, which nobody inside can change. */
   usage(): Promise<ResourceUsage> {
     const { cpuMs, memoryPeakBytes } = this.job.container;
@@ -11,7 +28,7 @@ export class DockerSandbox extends HostSandbox<Job> {
   }
 
   protected override async runStep(step: SettledStep, scope: StepScope): Promise<StepExit> {
-    return await this.job.container.run(step, scope);
+    return await this.job.container.run(step.id, step, scope);
   }
 
   protected override refuseUser(user: string): StepExit {

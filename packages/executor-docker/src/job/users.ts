@@ -13,6 +13,7 @@ export class JobUsers {
   readonly #pool: UserPool;
   /** By image id: an image never changes. */
   readonly #ofImages = new Map<string, Owner>();
+  readonly #taken = new Set<number>();
 
   constructor(docker: DockerClient, pool: UserPool) {
     this.#docker = docker;
@@ -30,8 +31,32 @@ export class JobUsers {
     if (!isRoot()) return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     if (own.uid !== 0) return own;
     const user = await this.#pool.take(job.request.slot);
-    job.keep({ [Symbol.asyncDispose]: () => Promise.resolve(this.#pool.giveBack(user)) });
+    this.#taken.add(user.uid);
+    this.#giveBackWith(job, user);
     return user;
+  }
+
+  /** Whether the user is one of the pool's, for one job at a time. */
+  isOfPool({ uid }: Owner): boolean {
+    return this.#taken.has(uid);
+  }
+
+  /** Takes over the user of a job that another agent process began; false where somebody else has claimed it. */
+  async takeOver(user: Owner, job: Job): Promise<boolean> {
+    if (!(await this.#pool.takeOver(user))) return false;
+    this.#taken.add(user.uid);
+    this.#giveBackWith(job, user);
+    return true;
+  }
+
+  #giveBackWith(job: Job, user: Owner): void {
+    job.keep({
+      [Symbol.asyncDispose]: () => {
+        this.#taken.delete(user.uid);
+        this.#pool.giveBack(user);
+        return Promise.resolve();
+      },
+    });
   }
 
   async #ofImage(image: ImageInfo, job: Job): Promise<Owner> {

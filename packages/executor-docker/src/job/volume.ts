@@ -63,6 +63,7 @@ export class JobVolume implements WorkspaceVolume {
         TMPDIR: '/tmp',
       };
       return await container.run(
+        `tool-${this.#count}`,
         { argv: [program, ...args], cwd: insidePaths.workspace, env: { ...env, ...tool.env } },
         scope,
       );

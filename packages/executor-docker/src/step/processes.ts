@@ -6,16 +6,18 @@ const survivorMs = 10_000;
 /** Sends a signal to processes of a container by the numbers that they have in it. */
 export type InsideKill = (pids: readonly number[], signal: string) => Promise<void>;
 
+type OwnProcess = Pick<ProcessInfo, 'pid' | 'startTime'>;
+
 /** The processes of a container as its cgroup shows them to the host: nothing in it can hide from that. */
 export class ContainerProcesses implements StopTarget<ProcessInfo> {
   readonly #group: GroupView;
   readonly #clock: Clock;
   readonly #insideKill: InsideKill | undefined;
-  readonly #own: readonly ProcessInfo[];
+  readonly #own: readonly OwnProcess[];
   started: () => boolean = () => true;
 
   /** `own` serve to run steps and are never counted; `insideKill` is needed where we may not signal them ourselves. */
-  constructor(group: GroupView, own: readonly ProcessInfo[], clock: Clock, insideKill: InsideKill | undefined) {
+  constructor(group: GroupView, own: readonly OwnProcess[], clock: Clock, insideKill: InsideKill | undefined) {
     this.#group = group;
     this.#own = own;
     this.#clock = clock;

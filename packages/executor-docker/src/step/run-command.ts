@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   causeOf,
   type Clock,
@@ -6,13 +7,14 @@ import {
   RitmoError,
   type StepExit,
   type StepScope,
-  type Stopped,
   Stopper,
 } from '@ritmo/agent-core/executor';
 import { signalNamed } from '@ritmo/host-linux';
-import type { Output } from '../supervisor/output.js';
-import type { Answer, Supervisor } from '../supervisor/supervisor.js';
+import type { Counts } from '../job/counters.js';
+import type { Marks, Output, StreamName } from '../supervisor/output.js';
+import type { Answer, Asked, Supervisor } from '../supervisor/supervisor.js';
 import { type Command, stepFile } from '../supervisor/step-file.js';
+import type { CommandEnd, KeptStep, StepKeeper } from './kept-step.js';
 import type { ContainerProcesses } from './processes.js';
 
 /** How often a running step is looked at from outside, and how long a supervisor may owe an answer, in milliseconds. */
@@ -20,7 +22,7 @@ const lookMs = 250;
 const answerMs = 5_000;
 
 /** A started container, as commands need it. */
-export interface CommandHost {
+export interface CommandHost extends StepKeeper {
   readonly supervisor: Supervisor;
   readonly output: Output;
   readonly processes: ContainerProcesses;
@@ -31,13 +33,17 @@ export interface CommandHost {
   sampleLimits(): void;
   /** The limit that was run into since the last call. */
   limitHit(): LimitHit | undefined;
+  /** What the container has counted so far. */
+  counted(): Counts;
   /** Writes the step file and gives its path inside; undone by `takeAway`. */
   place(text: string): Promise<string>;
-  takeAway(): Promise<void>;
+  takeAway(file: string): Promise<void>;
+  /** What ends the output of a step; with `before` also what agents before this one may have put there. */
+  marks(nonce: string, before: boolean): (name: StreamName) => Marks;
 }
 
 /** Runs a command to its end; settles by the rules of `Sandbox.run`. */
-export async function runCommand(host: CommandHost, command: Command, scope: StepScope): Promise<StepExit> {
+export async function runCommand(host: CommandHost, id: string, command: Command, scope: StepScope): Promise<StepExit> {
   if (scope.signal.aborted) return { status: 'cancelled', reason: causeOf(scope.signal).reason, forced: false };
   let text: string;
   try {
@@ -48,19 +54,34 @@ export async function runCommand(host: CommandHost, command: Command, scope: Ste
   }
   const file = await host.place(text);
   host.limitHit();
+  const nonce = randomBytes(16).toString('hex');
+  const step = { id, nonce, file, cwd: command.cwd, program: command.argv[0], counters: host.counted() };
+  host.keep(step);
   host.output.begin(scope.output);
   try {
-    return await follow(host, command, scope, file);
+    return await follow(host, step, host.supervisor.run(nonce, file), scope);
   } finally {
     host.output.stop();
-    await host.takeAway();
+    await host.takeAway(file);
   }
 }
 
-async function follow(host: CommandHost, command: Command, scope: StepScope, file: string): Promise<StepExit> {
+/** Takes up a command that another agent process began; settles by the rules of `Sandbox.run`. */
+export async function attachCommand(host: CommandHost, step: KeptStep, scope: StepScope): Promise<StepExit> {
+  host.output.begin(scope.output);
+  try {
+    if (step.end === undefined) return await follow(host, step, host.supervisor.resume(step.nonce, step.file), scope);
+    await host.output.finish(host.marks(step.nonce, true));
+    return settle(step, step.end);
+  } finally {
+    host.output.stop();
+    await host.takeAway(step.file);
+  }
+}
+
+async function follow(host: CommandHost, step: KeptStep, request: Asked, scope: StepScope): Promise<StepExit> {
   const { supervisor, processes, clock } = host;
   const over = new AbortController();
-  const request = supervisor.run(file);
   processes.started = request.started;
   const stopper = new Stopper(processes, scope, clock);
   try {
@@ -70,8 +91,12 @@ async function follow(host: CommandHost, command: Command, scope: StepScope, fil
     const stopped = await stopper.finish();
     host.sampleLimits();
     const stragglers = await endRest(processes);
-    await host.output.finish();
-    return settle({ command, answer, stopped, stragglers, limit: host.limitHit() });
+    const limit = host.limitHit();
+    const end: CommandEnd = { answer, stragglers, ...(stopped && { stopped }), ...(limit && { limit }) };
+    // From here on the next agent needs to ask nobody.
+    host.keep({ ...step, end });
+    await host.output.finish(host.marks(step.nonce, false));
+    return settle(step, end);
   } finally {
     over.abort();
     await stopper.finish().catch(() => undefined);
@@ -85,7 +110,7 @@ async function endRest(processes: ContainerProcesses): Promise<number> {
 }
 
 async function orSoon(answered: Promise<Answer>, clock: Clock, signal: AbortSignal): Promise<Answer> {
-  const lost: Answer = { kind: 'ended', code: undefined, signalled: true };
+  const lost: Answer = { kind: 'ended', signalled: true };
   const late = clock.sleep(answerMs, signal).then(
     () => {
       throw silent();
@@ -113,24 +138,15 @@ function silent(): RitmoError {
   });
 }
 
-interface Facts {
-  readonly command: Command;
-  readonly answer: Answer;
-  readonly stopped: Stopped | undefined;
-  readonly stragglers: number;
-  readonly limit: LimitHit | undefined;
-}
-
-function settle({ command, answer, stopped, stragglers, limit }: Facts): StepExit {
+function settle(step: KeptStep, { answer, stopped, stragglers, limit }: CommandEnd): StepExit {
   if (stopped !== undefined) return { status: 'cancelled', reason: stopped.cause.reason, forced: stopped.forced };
   if (answer.kind === 'no-folder') {
-    const error = notStarted(`There is no folder ${command.cwd} that the step may enter.`, 'Check `dir:` of the step.');
+    const error = notStarted(`There is no folder ${step.cwd} that the step may enter.`, 'Check `dir:` of the step.');
     return { status: 'not-started', error };
   }
   if (answer.kind === 'no-program') {
-    const [program] = command.argv;
     const error = notStarted(
-      `There is no program ${program} in the image.`,
+      `There is no program ${step.program} in the image.`,
       'Check `shell:` of the step and the image.',
     );
     return { status: 'not-started', error };

@@ -12,8 +12,9 @@ export const insidePaths = {
  * shell has built in (and `sleep`, `setsid` where there is one). It holds the FIFOs open for reading and writing, so
  * that neither side sees an end when the agent goes. It is inside of the build, and what it says is the build's claim.
  *
- * $1 seconds after which it ends by itself. Requests: `NONCE FILE`. Answers: `NONCE started`, `NONCE no-folder`,
- * `NONCE no-program`, `NONCE ended CODE said|silent`. A shell says aloud when a child died of a signal, which the
+ * $1 seconds after which it ends by itself. Requests: `NONCE FILE`, and `NONCE again` for the last answer once more, which
+ * the agent before may have taken with it. Answers: `NONCE started`, `NONCE no-folder`, `NONCE no-program`,
+ * `NONCE ended CODE said|silent`, `NONCE last none` or `NONCE last` with the last `ended`. A shell says aloud when a child died of a signal, which the
  * number alone does not tell from `exit 137`; bash is silent about SIGTERM.
  */
 export const supervisorScript = `
@@ -26,6 +27,7 @@ if command -v setsid; then _ritmo_setsid=setsid; fi
 [ -d "$HOME" ] && [ -w "$HOME" ] && [ "$HOME" != / ] || export HOME=${insidePaths.home}
 [ -d "\${TMPDIR:=/tmp}" ] && [ -w "$TMPDIR" ] || TMPDIR=${insidePaths.home}/.tmp
 export PATH TMPDIR
+_ritmo_last=none
 _ritmo_shell=other
 [ -z "$BASH_VERSION" ] || _ritmo_shell=bash
 _ritmo_sh=no-private; [ -r ${insidePaths.privateDir} ] && _ritmo_sh=private
@@ -38,6 +40,7 @@ _ritmo_sh=no-private; [ -r ${insidePaths.privateDir} ] && _ritmo_sh=private
 ) &
 while :; do
   IFS=' ' read -r _ritmo_nonce _ritmo_file <&3 || continue
+  if [ "$_ritmo_file" = again ]; then echo "$_ritmo_nonce last $_ritmo_last" >&4; continue; fi
   _ritmo_said=$(
     exec 2>&1 3>&-
     trap : TERM INT HUP
@@ -74,6 +77,7 @@ code '} ;;
 code '*) _ritmo_how=silent ;;
     *) _ritmo_how=said ;;
   esac
-  echo "$_ritmo_nonce ended $_ritmo_code $_ritmo_how" >&4
+  _ritmo_last="$_ritmo_nonce ended $_ritmo_code $_ritmo_how"
+  echo "$_ritmo_last" >&4
 done
 `;

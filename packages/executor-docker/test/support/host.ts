@@ -11,6 +11,7 @@ import type {
   Logger,
   PrepareScope,
   Sandbox,
+  SandboxRecord,
   SandboxRequest,
   StepExit,
   StepScope,
@@ -31,13 +32,33 @@ const silent: Logger = {
 /** An executor with a state folder of its own. Disposing it asserts that nothing of it is left. */
 export class Worker implements AsyncDisposable {
   readonly host: ExecutorHost;
-  readonly executor: Executor;
   readonly notes: string[] = [];
+  readonly #options: DockerExecutorOptions;
+  #executor: Executor;
   #slots = 0;
 
-  private constructor(host: ExecutorHost, executor: Executor) {
+  private constructor(host: ExecutorHost, options: DockerExecutorOptions, executor: Executor) {
     this.host = host;
-    this.executor = executor;
+    this.#options = options;
+    this.#executor = executor;
+  }
+
+  get executor(): Executor {
+    return this.#executor;
+  }
+
+  /** Closes the executor and opens another, as when the agent is started anew. */
+  async reopen(): Promise<Executor> {
+    await this.#executor[Symbol.asyncDispose]();
+    this.#executor = await dockerExecutor(this.#options).open(this.host);
+    return this.#executor;
+  }
+
+  /** Takes up what was left by the executor before. */
+  async recover(record: SandboxRecord): Promise<{ readonly box: Box; readonly runningStep: string | undefined }> {
+    const recovered = await this.#executor.recover?.(record, this.scope());
+    if (recovered?.outcome !== 'adopted') throw new Error('the sandbox is gone');
+    return { box: new Box(recovered.sandbox, [record]), runningStep: recovered.runningStep };
   }
 
   static async open(options: DockerExecutorOptions = {}): Promise<Worker> {
@@ -58,7 +79,7 @@ export class Worker implements AsyncDisposable {
       },
     };
     const host = { ownerId: `test-${randomUUID()}`, stateDir, log: silent, clock };
-    return new Worker(host, await dockerExecutor(options).open(host));
+    return new Worker(host, options, await dockerExecutor(options).open(host));
   }
 
   request(over: Partial<SandboxRequest> = {}): SandboxRequest {
@@ -79,14 +100,17 @@ export class Worker implements AsyncDisposable {
     };
   }
 
-  scope(signal: AbortSignal = new AbortController().signal): PrepareScope {
-    return { signal, progress: (note) => void this.notes.push(note), record: () => Promise.resolve() };
+  scope(signal: AbortSignal = new AbortController().signal, records: SandboxRecord[] = []): PrepareScope {
+    const record = (made: SandboxRecord) => Promise.resolve(void records.push(made));
+    return { signal, progress: (note) => void this.notes.push(note), record };
   }
 
   async box(over: Partial<SandboxRequest> = {}, signal?: AbortSignal): Promise<Box> {
     const request = this.request(over);
-    const volume = await this.executor.allocate(request, this.scope(signal));
-    return new Box(await this.executor.prepare(request, volume, this.scope(signal)));
+    const records: SandboxRecord[] = [];
+    const scope = this.scope(signal, records);
+    const volume = await this.executor.allocate(request, scope);
+    return new Box(await this.executor.prepare(request, volume, scope), records);
   }
 
   /** Removes the folders alone: for a worker whose daemon is gone for good. */
@@ -113,13 +137,37 @@ export class Worker implements AsyncDisposable {
 /** A sandbox with the words that tests are written in. */
 export class Box implements AsyncDisposable {
   readonly sandbox: Sandbox;
+  readonly #records: readonly SandboxRecord[];
   #steps = 0;
 
-  constructor(sandbox: Sandbox) {
+  constructor(sandbox: Sandbox, records: readonly SandboxRecord[]) {
     this.sandbox = sandbox;
+    this.#records = records;
+  }
+
+  /** What core would have kept of it. */
+  get record(): SandboxRecord {
+    const record = this.#records.at(-1);
+    if (record === undefined) throw new Error('nothing was recorded');
+    return record;
   }
 
   start(script: string, env: Record<string, string> = {}, graceMs = 2_000) {
+    const step = { id: `step-${++this.#steps}`, argv: ['/bin/sh', '-c', script], env } as const;
+    return this.#follow(graceMs, (scope) => this.sandbox.run(step, scope));
+  }
+
+  /** Takes up a step of the agent before. */
+  attach(id: string, graceMs = 2_000) {
+    this.#steps = Number(id.replace('step-', ''));
+    const { sandbox } = this;
+    return this.#follow(graceMs, async (scope) => {
+      if (sandbox.attach === undefined) throw new Error('no step can be taken up');
+      return await sandbox.attach(id, scope);
+    });
+  }
+
+  #follow(graceMs: number, run: (scope: StepScope) => Promise<StepExit>) {
     const controller = new AbortController();
     const seen = { text: '' };
     const waiting = new Set<() => void>();
@@ -129,10 +177,7 @@ export class Box implements AsyncDisposable {
         for (const look of waiting) look();
       },
     };
-    const exit = this.sandbox.run(
-      { id: `step-${++this.#steps}`, argv: ['/bin/sh', '-c', script], env },
-      { signal: controller.signal, stop: { signal: 'SIGTERM', graceMs }, output },
-    );
+    const exit = run({ signal: controller.signal, stop: { signal: 'SIGTERM', graceMs }, output });
     exit.catch(() => undefined);
     return {
       exit,

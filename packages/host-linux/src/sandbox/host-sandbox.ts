@@ -35,6 +35,7 @@ export interface HostJob extends AsyncDisposable {
 
 /** A step after its folder was settled. */
 export interface SettledStep {
+  readonly id: string;
   readonly argv: readonly [string, ...string[]];
   /** Absolute, inside. */
   readonly cwd: string;
@@ -84,7 +85,7 @@ export abstract class HostSandbox<Job extends HostJob> implements Sandbox {
     } catch (error) {
       return { status: 'not-started', error: RitmoError.from(error) };
     }
-    return await this.runStep({ argv: step.argv, cwd, env: step.env }, scope);
+    return await this.runStep({ id: step.id, argv: step.argv, cwd, env: step.env }, scope);
   }
 
   async *collect(request: CollectRequest, signal: AbortSignal): AsyncGenerator<CollectedEntry> {
