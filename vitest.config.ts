@@ -55,7 +55,7 @@ export default defineConfig({
       }),
       project({
         name: 'e2e',
-        include: ['tests/e2e/**/*.test.ts', 'tests/faults/**/*.test.ts'],
+        include: ['tests/{e2e,faults,install,examples}/**/*.test.ts'],
         pool: 'forks',
         testTimeout: 240_000,
         hookTimeout: 240_000,

@@ -26,9 +26,9 @@ function pinnedPnpm() {
   return packageManager.split('+')[0];
 }
 
-/** package.json of the root, the packages and the examples. */
+/** package.json of the root, the packages, the examples and the documents. */
 function manifestFiles() {
-  const found = [inRoot('package.json')];
+  const found = [inRoot('package.json'), inRoot('docs', 'package.json')];
   for (const group of ['packages', 'examples']) {
     if (!existsSync(inRoot(group))) continue;
     for (const name of readdirSync(inRoot(group)).toSorted()) {

@@ -9,6 +9,7 @@ export * from './cache/index.js';
 export { systemClock } from './clock.js';
 export * from './executor.js';
 export { bindExecutor, loadExecutor } from './executor/load.js';
+export { readiness } from './health/readiness.js';
 export { silentLogger } from './logger.js';
 export * from './secrets/index.js';
 export * from './transport/index.js';

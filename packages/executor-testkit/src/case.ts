@@ -14,6 +14,7 @@ export const groups = [
   'collect',
   'dispose',
   'refusal',
+  'limits',
   'hostile',
 ] as const;
 export type Group = (typeof groups)[number];

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { conformanceCases, runConformance } from '../src/index.js';
 import type { Mutant } from './mutants/mutant.js';
+import { limitMutants } from './mutants/limits.js';
 import { resourceMutants } from './mutants/resources.js';
 import { stepMutants } from './mutants/steps.js';
 import { killMarked } from './reference/processes.js';
 import { referenceSubject } from './reference/subject.js';
 
-const mutants = [...stepMutants, ...resourceMutants];
+const mutants = [...stepMutants, ...resourceMutants, ...limitMutants];
 /** They take seconds, and are left out where a mutant is not meant for them. */
 const slow = ['collect.many', 'dispose.while-collecting', 'output.backpressure', 'cancel.grace'];
 /** The groups in which a mutant does harm, whole: its own cases must fail there, and no other. */

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { workspacePath } from '@ritmo/protocol';
-import { extract, type Header, pack } from 'tar-stream';
+import { extract, type Headers, pack } from 'tar-stream';
 import { linkStaysInside } from '../artifact/link.js';
 import { RitmoError } from '../errors.js';
 import { compileGlobs } from '../executor/glob/glob.js';
@@ -61,7 +61,7 @@ async function fill(tar: ReturnType<typeof pack>, entries: AsyncIterable<FileEnt
 
 function add(
   tar: ReturnType<typeof pack>,
-  header: Partial<Header> & Pick<Header, 'name'>,
+  header: Partial<Headers> & Pick<Headers, 'name'>,
   body: Buffer,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -106,7 +106,7 @@ export async function* unpackArchive(
         continue;
       }
       files += 1;
-      bytes += header.size;
+      bytes += header.size ?? 0;
       if (files > limits.maxFiles || bytes > limits.maxBytes) throw broken('it is larger than allowed');
       yield entryOf(header, entry, among);
       entry.resume();
@@ -125,16 +125,18 @@ export async function* unpackArchive(
   }
 }
 
-function entryOf(header: Header, body: AsyncIterable<unknown>, among: (path: string) => boolean): FileEntry {
-  const { name: path, type, linkname } = header;
+function entryOf(header: Headers, body: AsyncIterable<unknown>, among: (path: string) => boolean): FileEntry {
+  // Of an archive that is read all are there; only one that is written may leave some out.
+  const { name: path, type, linkname, mode = 0, mtime, size = 0 } = header;
   if (!workspacePath.safeParse(path).success || path.split('/').includes('..') || !among(path))
     throw broken(`it holds ${JSON.stringify(path)}, which is not among its paths`);
-  const facts = { path, mode: header.mode & 0o777, mtimeMs: header.mtime.getTime() };
+  const facts = { path, mode: mode & 0o777, mtimeMs: mtime?.getTime() ?? 0 };
   if (type === 'file') {
-    return { kind: 'file', ...facts, size: header.size, body: bytesOf(body) };
+    return { kind: 'file', ...facts, size, body: bytesOf(body) };
   }
   if (type !== 'symlink') throw broken(`it holds ${JSON.stringify(path)}, which is neither a file nor a link`);
-  if (!linkStaysInside(path, linkname)) throw broken(`it holds ${JSON.stringify(path)}, a link that leaves`);
+  if (!linkname || !linkStaysInside(path, linkname))
+    throw broken(`it holds ${JSON.stringify(path)}, a link that leaves`);
   return { kind: 'link', ...facts, target: linkname };
 }
 

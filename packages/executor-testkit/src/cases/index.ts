@@ -13,6 +13,7 @@ import { prepareCases } from './prepare.js';
 import { prepareAbortCases } from './prepare-abort.js';
 import { probeCases } from './probe.js';
 import { refusalCases } from './refusal.js';
+import { limitsCases } from './limits.js';
 import { sweepCases } from './sweep.js';
 import { toolCases } from './tool.js';
 
@@ -33,5 +34,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...disposeCases,
   ...sweepCases,
   ...refusalCases,
+  ...limitsCases,
   ...hostileCases,
 ];

@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import { startServer, stateFolder } from '../support/cluster.js';
+import { processesWithMarker } from '../support/witness.js';
+import { startExample } from './run.js';
+
+it('a service with a worker inside builds, answers for its health on its own port, and ends builds before itself', async () => {
+  const server = await startServer();
+  const stateDir = await stateFolder();
+  const service = startExample('examples/embed-in-a-service/main.ts', [], {
+    env: {
+      PORT: '0',
+      STATE_DIR: stateDir,
+      RITMO_API_SERVER: server.url,
+      RITMO_TOKEN_FILE: server.registrationTokenFile,
+    },
+  });
+  const [, address = ''] = await service.stdout.waitFor(/listening on (http:\S+)/);
+  const get = async (path: string) => {
+    const answer = await fetch(`${address}${path}`);
+    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+  };
+  expect(await get('/healthz')).toEqual({ status: 200, body: { ok: true } });
+  expect(await get('/readyz')).toEqual({ status: 200, body: { state: 'running', reasons: [] } });
+
+  const first = await server.submit({ name: 'first', steps: [{ run: 'echo built' }], labels: { in: 'service' } });
+  expect((await server.ended(first)).state).toBe('succeeded');
+  expect(await server.output(first)).toBe('built\n');
+
+  // One more is under way when the service is told to end.
+  const script = 'echo started; while [ "$(date +%s)" -lt $(($(stat -c %Y .) + 3)) ]; do sleep 0.1; done; echo whole';
+  const second = await server.submit({ name: 'second', steps: [{ run: script }] });
+  await server.when(second, ['running']);
+  service.kill('SIGTERM');
+  let ready = await get('/readyz');
+  while (ready.status === 200) ready = await get('/readyz');
+  expect(ready).toMatchObject({ status: 503, body: { state: 'draining' } });
+  expect((await get('/builds')).body).toMatchObject({ recent: [{ jobId: first, outcome: 'succeeded' }] });
+  expect((await server.ended(second)).state).toBe('succeeded');
+  expect(await server.output(second)).toMatch(/whole\n$/);
+  expect(await service.ended).toEqual({ exitCode: 0, signal: undefined });
+  expect(service.stdout.all.at(-1)).toBe('ended');
+  expect(service.stderr.text).toBe('');
+  expect(await processesWithMarker(stateDir)).toEqual([]);
+});
