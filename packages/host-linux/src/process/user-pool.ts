@@ -57,6 +57,13 @@ export class UserPool implements AsyncDisposable {
     this.#inUse.delete(uid);
   }
 
+  /** Takes a user as whom a job of an agent before this one still runs; false where it cannot be claimed. */
+  async takeOver({ uid }: Owner): Promise<boolean> {
+    if (this.#inUse.has(uid) || !(await this.claim(uid))) return false;
+    this.#inUse.add(uid);
+    return true;
+  }
+
   /** Whether this pool holds the user, or can claim it now. It stays claimed. */
   async claim(uid: number): Promise<boolean> {
     if (this.#claims.has(uid)) return true;
