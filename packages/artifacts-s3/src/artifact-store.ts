@@ -71,6 +71,7 @@ class S3Session implements ArtifactSession {
 
   /** Lists what was stored. */
   async commit(): Promise<void> {
+    this.#unfinished.close();
     const { jobId, epoch } = this.#lease;
     const whole: Manifest = { version: 1, job: jobId, attempt: epoch, files: this.#files.toSorted(byPath) };
     const bytes = Buffer.from(JSON.stringify(whole));
@@ -81,6 +82,7 @@ class S3Session implements ArtifactSession {
 
   /** Ends the multipart uploads; what cannot be ended stays in the journal. */
   async abort(): Promise<void> {
+    this.#unfinished.close();
     const signal = AbortSignal.timeout(abortMs);
     try {
       for (const { key, uploadId } of this.#unfinished.all) await this.#bucket.abort(key, uploadId, signal);

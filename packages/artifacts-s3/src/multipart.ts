@@ -27,6 +27,8 @@ export interface MultipartParts {
  */
 export async function sendInParts(parts: MultipartParts): Promise<string> {
   const { bucket, slots, unfinished, id, key, source, signal } = parts;
+  const sent = await sentBefore(parts);
+  if (sent !== undefined) return sent;
   const upload = await openUpload(parts);
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
@@ -73,8 +75,24 @@ export async function sendInParts(parts: MultipartParts): Promise<string> {
     etag: upload.parts[index + 1]?.etag ?? '',
   }));
   await bucket.complete(key, upload.uploadId, list, signal);
-  await unfinished.forget(id);
-  return hash.digest('hex');
+  const sha256 = hash.digest('hex');
+  await unfinished.completed(id, sha256);
+  return sha256;
+}
+
+/** The sha256 of a file that an agent before this one sent whole, where it is the same still, here and in the bucket. */
+async function sentBefore({ bucket, unfinished, id, key, source, progress, signal }: MultipartParts) {
+  const whole = unfinished.findWhole(id);
+  if (whole?.key !== key || whole.size !== source.size) return undefined;
+  if ((await bucket.head(key, signal))?.size !== source.size) return undefined;
+  const hash = createHash('sha256');
+  for await (const bytes of source.read()) {
+    signal.throwIfAborted();
+    hash.update(bytes);
+  }
+  if (hash.digest('hex') !== whole.sha256) return undefined;
+  progress(source.size);
+  return whole.sha256;
 }
 
 /** The upload of the journal where it is of this file, else a new one. */
@@ -101,7 +119,7 @@ async function sendPart(
   if (upload.parts[number]?.sha256 !== sha256) {
     const etag = await bucket.part(key, upload.uploadId, number, { bytes, sha256 }, signal);
     upload.parts[number] = { etag, sha256 };
-    await unfinished.partSent(id, number, { etag, sha256 });
+    unfinished.partSent(id, number, { etag, sha256 });
   }
   progress(bytes.length);
 }

@@ -9,31 +9,36 @@ const entry = z.object({
   /** By their number. */
   parts: z.record(z.string(), z.object({ etag: z.string(), sha256: z.string() })),
 });
-const record = z.record(z.string(), entry);
+/** A file that was sent in parts and is whole, with the facts that it was sent with. */
+const whole = z.object({ key: z.string(), size: z.int(), sha256: z.string() });
+const record = z.object({ uploads: z.record(z.string(), entry), whole: z.record(z.string(), whole) });
 
 /** A multipart upload that is not complete. */
 export type UnfinishedUpload = z.output<typeof entry>;
+export type WholeUpload = z.output<typeof whole>;
 
 const journalKey = 's3';
-/** Parts are journalled so often at most; the rest is sent again after a crash. */
+/** A part is journalled after so long at the latest; what was not is sent again after a crash. */
 const everyMs = 1000;
 
 /** The multipart uploads of one build that are not complete, kept over a restart of the agent. */
 export class Unfinished {
   readonly #journal: JsonStore;
   readonly #uploads: Map<string, UnfinishedUpload>;
-  #writtenMs = Number.NEGATIVE_INFINITY;
+  readonly #whole: Map<string, WholeUpload>;
+  #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(journal: JsonStore, uploads: Map<string, UnfinishedUpload>) {
+  private constructor(journal: JsonStore, { uploads, whole: sent }: z.output<typeof record>) {
     this.#journal = journal;
-    this.#uploads = uploads;
+    this.#uploads = new Map(Object.entries(uploads));
+    this.#whole = new Map(Object.entries(sent));
   }
 
   /** What cannot be read counts as nothing. */
   static async open(journal: JsonStore): Promise<Unfinished> {
-    const kept = record.safeParse((await journal.get(journalKey)) ?? {});
-    return new Unfinished(journal, new Map(kept.success ? Object.entries(kept.data) : []));
+    const kept = record.safeParse(await journal.get(journalKey));
+    return new Unfinished(journal, kept.success ? kept.data : { uploads: {}, whole: {} });
   }
 
   get all(): readonly UnfinishedUpload[] {
@@ -44,17 +49,23 @@ export class Unfinished {
     return this.#uploads.get(id);
   }
 
+  /** What an agent before this one sent of the file and completed. */
+  findWhole(id: string): WholeUpload | undefined {
+    return this.#whole.get(id);
+  }
+
   /** On disk when it settles: no upload is begun that nobody would know of. */
   async begin(id: string, upload: UnfinishedUpload): Promise<void> {
     this.#uploads.set(id, upload);
     await this.#write();
   }
 
-  async partSent(id: string, number: number, part: { etag: string; sha256: string }): Promise<void> {
+  partSent(id: string, number: number, part: { etag: string; sha256: string }): void {
     const upload = this.#uploads.get(id);
     if (!upload) return;
     upload.parts[number] = part;
-    if (performance.now() - this.#writtenMs >= everyMs) await this.#write();
+    // What cannot be written now is with the next write; `begin` and `completed` say that it failed.
+    this.#timer ??= setTimeout(() => void this.#write().catch(() => undefined), everyMs).unref();
   }
 
   /** Puts every part on disk that is not there yet. */
@@ -62,8 +73,12 @@ export class Unfinished {
     return this.#write();
   }
 
-  async forget(id: string): Promise<void> {
-    if (this.#uploads.delete(id)) await this.#write();
+  async completed(id: string, sha256: string): Promise<void> {
+    const upload = this.#uploads.get(id);
+    if (!upload) return;
+    this.#whole.set(id, { key: upload.key, size: upload.size, sha256 });
+    this.#uploads.delete(id);
+    await this.#write();
   }
 
   async clear(): Promise<void> {
@@ -72,9 +87,19 @@ export class Unfinished {
     await this.#write();
   }
 
+  /** Writes nothing more by itself. */
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
   #write(): Promise<void> {
-    this.#writtenMs = performance.now();
-    const write = () => this.#journal.set(journalKey, Object.fromEntries(this.#uploads));
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const write = () =>
+      this.#journal.set(journalKey, {
+        uploads: Object.fromEntries(this.#uploads),
+        whole: Object.fromEntries(this.#whole),
+      });
     this.#writing = this.#writing.then(write, write);
     return this.#writing;
   }

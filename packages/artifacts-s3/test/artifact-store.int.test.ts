@@ -177,7 +177,7 @@ describe('an upload that is disturbed', () => {
     await session.abort();
     expect(server.count('POST', 'uploads')).toBe(1);
     expect(await server.unfinished()).toEqual([]);
-    expect(kept.values).toEqual({ s3: {} });
+    expect(kept.values).toEqual({ s3: { uploads: {}, whole: {} } });
   });
 
   it('is ended by an agent that finds it in the journal of one that died', async () => {
@@ -201,8 +201,8 @@ describe('an upload that goes on after a restart', () => {
     await using artifacts = s3ArtifactStore({ ...server.options, partSize: 5 * mebibyte, parallel: 1 });
     const died = await artifacts.open(lease, kept);
     await expect(all(died.add(each([source('big', big)]), scope()))).rejects.toThrow('refuses the credentials');
-    const known = Object.values(kept.values['s3'] as Record<string, { parts: object }>)[0];
-    const had = Object.keys(known?.parts ?? {}).length;
+    const { uploads } = kept.values['s3'] as { uploads: Record<string, { parts: object }> };
+    const had = Object.keys(Object.values(uploads)[0]?.parts ?? {}).length;
     expect(had).toBeGreaterThan(0);
     const before = server.seen.filter(isPart).length;
     const { refs } = await store([source('big', big)], {}, kept);
@@ -211,6 +211,20 @@ describe('an upload that goes on after a restart', () => {
     expect(refs[0]?.sha256).toBe(sha256(big));
     expect((await bytesOf('job1/3/out/big')).equals(big)).toBe(true);
     expect(await server.unfinished()).toEqual([]);
+  });
+
+  it('sends nothing of a file that was whole, unless it changed', async () => {
+    const kept = journal();
+    const big = pattern(20 * mebibyte);
+    const first = await store([source('big', big)], { partSize: 5 * mebibyte }, kept);
+    const before = server.seen.filter(isPart).length;
+    const again = await store([source('big', big)], { partSize: 5 * mebibyte }, kept);
+    expect(again.refs).toEqual(first.refs);
+    expect(server.seen.filter(isPart).length).toBe(before);
+    const other = Buffer.from(big).fill(7, 100, 200);
+    const changed = await store([source('big', other)], { partSize: 5 * mebibyte }, kept);
+    expect(changed.refs[0]?.sha256).toBe(sha256(other));
+    expect(server.seen.filter(isPart).length).toBe(before + 4);
   });
 
   it('sends parts again whose bytes are others by now', async () => {

@@ -1,8 +1,10 @@
 import { readdirSync, statSync } from 'node:fs';
 import {
+  type EndedSandbox,
   type Executor,
   type ExecutorCapabilities,
   type ExecutorHost,
+  isSandboxId,
   OpenSandboxes,
   type PrepareScope,
   type ProbeReport,
@@ -10,6 +12,7 @@ import {
   RitmoError,
   type Sandbox,
   type SandboxId,
+  type SandboxRecord,
   type SandboxRequest,
   type SweepReport,
   type WorkspaceVolume,
@@ -30,6 +33,7 @@ import {
 import { type DiskKind, JobDisk } from './disk/job-disk.js';
 import { judge } from './health.js';
 import { removeInstanceFolder } from './instance-folder.js';
+import { EndedJob, findWorkspace } from './job/ended-job.js';
 import { jobFolders } from './job/folders.js';
 import { Job } from './job/job.js';
 import { ProcessSandbox } from './job/sandbox.js';
@@ -166,6 +170,23 @@ export class ProcessExecutor implements Executor {
     return await Promise.resolve(new ProcessSandbox(volume.job, this.#describe(volume.job, request.limits)));
   }
 
+  async reopen({ sandboxId: id, stateVersion }: SandboxRecord, signal: AbortSignal): Promise<EndedSandbox | undefined> {
+    signal.throwIfAborted();
+    const { sandboxes, memory, users } = this.#settings;
+    if (stateVersion !== 1 || !isSandboxId(id)) return undefined;
+    const found = findWorkspace(sandboxes, memory.path, id);
+    // Without the user to itself, a job of another agent could still write there.
+    if (found === undefined || (isRoot() && !(await users.takeOver(found.owner)))) return undefined;
+    const giveBack = () => users.giveBack(found.owner);
+    try {
+      await this.#endAll(id, isRoot() ? found.owner.uid : 0);
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+    return new EndedJob(id, found.folders, giveBack);
+  }
+
   async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {
     return await this.#jobs.sweep(this.#found(), keep, signal, (id) => this.#remove(id));
   }
@@ -266,17 +287,23 @@ export class ProcessExecutor implements Executor {
   }
 
   async #remove(id: SandboxId): Promise<void> {
-    const { sandboxes, memory, commands, host, users, cgroups } = this.#settings;
-    if (cgroups !== undefined) await removeGroup(cgroups.existing(id));
+    const { sandboxes, memory, users } = this.#settings;
     const folders = jobFolders(sandboxes, memory.path, id, false);
     const places = [folders, jobFolders(sandboxes, memory.path, id, true)].map(({ workspace }) => workspace);
     const uid = places.map((path) => unlessErrno(['ENOENT'], () => statSync(path))?.uid).find(Boolean) ?? 0;
     // By their user only while nobody else can have given it out.
     const owned = isRoot() && (await users.claim(uid));
-    await endStrays({ mark: this.#mark(id), user: { uid: owned ? uid : 0, gid: 0 } }, commands.level.name, host.clock);
+    await this.#endAll(id, owned ? uid : 0);
     await unmountBelow(folders.root);
     await removeTree(folders.memory);
     await removeTree(folders.root);
+  }
+
+  /** Ends what still runs of a sandbox, by its user too where `uid` is not 0. */
+  async #endAll(id: SandboxId, uid: number): Promise<void> {
+    const { commands, host, cgroups } = this.#settings;
+    if (cgroups !== undefined) await removeGroup(cgroups.existing(id));
+    await endStrays({ mark: this.#mark(id), user: { uid, gid: 0 } }, commands.level.name, host.clock);
   }
 
   async #dispose(): Promise<void> {

@@ -2,6 +2,7 @@ import type { Offer, WorkerStatus } from '@ritmo/protocol';
 import { Build } from '../build/build.js';
 import type { BuildContext } from '../build/context.js';
 import type { CancelCause } from '../executor/request.js';
+import type { Held } from './held.js';
 import type { LeaseWatch } from './lease-watch.js';
 import type { Slots } from './slots.js';
 
@@ -11,6 +12,8 @@ export class Builds {
   readonly #watch: LeaseWatch;
   readonly #running = new Set<Build>();
   readonly #reporting = new Set<Build>();
+  /** Uploads of builds of an earlier agent process. */
+  readonly #uploads = new Set<Held>();
   /** Reports of builds of an earlier agent process. */
   readonly #others = new Set<Promise<void>>();
   readonly #idle = new Set<() => void>();
@@ -38,13 +41,24 @@ export class Builds {
     report.then(done, done);
   }
 
-  find(jobId: string, epoch: number): Build | undefined {
+  /** Keeps the lease of an upload that goes on, until it has ended. */
+  hold(upload: Held, ended: Promise<void>): void {
+    this.#uploads.add(upload);
+    this.#watch.renewed(upload, this.#watch.mark());
+    const done = () => {
+      this.#uploads.delete(upload);
+      this.#watch.forget(upload);
+    };
+    ended.then(done, done);
+  }
+
+  find(jobId: string, epoch: number): Held | undefined {
     return this.held.find(({ lease }) => lease.jobId === jobId && lease.epoch === epoch);
   }
 
-  /** Every build whose lease is needed. */
-  get held(): readonly Build[] {
-    return [...this.#running, ...this.#reporting];
+  /** Everything whose lease is needed. */
+  get held(): readonly Held[] {
+    return [...this.#running, ...this.#reporting, ...this.#uploads];
   }
 
   get running(): readonly Build[] {

@@ -1,5 +1,5 @@
-import type { Build } from '../build/build.js';
 import type { Clock } from '../executor/host.js';
+import type { Held } from './held.js';
 
 /** A requeue build is stopped this long before its lease may run out, in milliseconds. */
 const marginMs = 10_000;
@@ -21,7 +21,7 @@ interface Mark {
 export class LeaseWatch implements Disposable {
   readonly #clock: Clock;
   readonly #woke: () => void;
-  readonly #renewed = new Map<Build, Mark>();
+  readonly #renewed = new Map<Held, Mark>();
   #lastTick: Mark;
   /** Runs while there is a lease to watch. */
   #timer: NodeJS.Timeout | undefined;
@@ -34,7 +34,7 @@ export class LeaseWatch implements Disposable {
   }
 
   /** The lease counts from when it was asked for, not from when the answer came. */
-  renewed(build: Build, at: Mark): void {
+  renewed(build: Held, at: Mark): void {
     this.#renewed.set(build, at);
     if (this.#timer) return;
     this.#lastTick = this.#now();
@@ -46,7 +46,7 @@ export class LeaseWatch implements Disposable {
     return this.#now();
   }
 
-  forget(build: Build): void {
+  forget(build: Held): void {
     this.#renewed.delete(build);
     if (this.#renewed.size === 0) this[Symbol.dispose]();
   }

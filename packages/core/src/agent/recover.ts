@@ -1,25 +1,36 @@
 import type { Adoption, JobResult, Registration } from '@ritmo/protocol';
+import { disposeWatched } from '../build/dispose.js';
 import { report, forget } from '../build/report.js';
 import type { BuildContext } from '../build/context.js';
 import { errored } from '../build/outcome.js';
 import { RitmoError } from '../errors.js';
+import type { SandboxId } from '../executor/request.js';
+import type { EndedSandbox } from '../executor/sandbox.js';
 import type { JournalEntry } from '../journal/journal.js';
 import { LogRecorder, LogSender, MaskSet } from '../log/index.js';
 import type { Lease } from '../transport/transport.js';
+import type { Builds } from './builds.js';
+import { LeftoverUpload } from './leftover-upload.js';
+
+export interface Leftovers {
+  readonly entries: readonly JournalEntry[];
+  readonly reopened: ReadonlyMap<SandboxId, EndedSandbox>;
+  readonly builds: Builds;
+}
 
 /**
- * Takes up what the agent before this one left: for every lease of the journal the rest of its log is sent and its
- * job finished, with its own result where it had one. Leases of which nothing is known are dropped. Answers the
- * reports under way; none rejects.
+ * Takes up what the agent before this one left: for every lease of the journal what was being stored is stored, the
+ * rest of its log is sent and its job finished, with its own result where it had one. Leases of which nothing is known
+ * are dropped. What is under way then is kept by `builds`.
  */
 export async function adoptLeftovers(
-  entries: readonly JournalEntry[],
+  { entries, reopened, builds }: Leftovers,
   registration: Registration,
   context: BuildContext,
-): Promise<readonly Promise<void>[]> {
+): Promise<void> {
   const known = new Set(entries.map(({ jobId, epoch }) => `${jobId}.${epoch}`));
   const unknown = registration.leases.filter(({ jobId, epoch }) => !known.has(`${jobId}.${epoch}`));
-  if (entries.length + unknown.length === 0) return [];
+  if (entries.length + unknown.length === 0) return;
   const adoptions = await context.transport.adopt(
     [
       ...entries.map(({ jobId, epoch }) => ({ jobId, epoch, intent: 'finish' as const })),
@@ -27,28 +38,42 @@ export async function adoptLeftovers(
     ],
     context.reporting,
   );
-  return entries.map((entry) => {
+  for (const entry of entries) {
     const adoption = adoptions.find(({ jobId, epoch }) => jobId === entry.jobId && epoch === entry.epoch);
-    return settle(entry, adoption, registration.leaseTtlMs, context);
-  });
+    const sandbox = entry.sandbox && reopened.get(entry.sandbox.sandboxId);
+    const lease = {
+      jobId: entry.jobId,
+      epoch: entry.epoch,
+      token: adoption?.jobToken ?? '',
+      ttlMs: registration.leaseTtlMs,
+    };
+    if (adoption?.jobToken !== undefined && entry.storing && sandbox && LeftoverUpload.canGoOn(entry, context.state)) {
+      const upload = new LeftoverUpload({ ...entry, storing: entry.storing }, lease, sandbox, context);
+      const ended = upload.run();
+      builds.hold(upload, ended);
+      builds.track(ended);
+    } else builds.track(settle(entry, adoption, lease, sandbox, context));
+  }
 }
 
 async function settle(
   entry: JournalEntry,
   adoption: Adoption | undefined,
-  ttlMs: number,
+  lease: Lease,
+  sandbox: EndedSandbox | undefined,
   context: BuildContext,
 ): Promise<void> {
   const { state, emit, reporting } = context;
   const log = context.log.child({ job: entry.jobId, epoch: entry.epoch });
   try {
+    if (sandbox) await disposeWatched(sandbox, (error) => log.error({ err: error }, error.message));
     if (adoption?.jobToken === undefined) {
       log.info({ code: adoption?.code }, 'the server wants nothing more of a build of the agent before');
-      await endUploads(entry, { jobId: entry.jobId, epoch: entry.epoch, token: '', ttlMs }, context);
+      await endUploads(entry, lease, context);
       await forget(state, entry);
       return;
     }
-    await finishLeftover(entry, { jobId: entry.jobId, epoch: entry.epoch, token: adoption.jobToken, ttlMs }, context);
+    await finishLeftover(entry, lease, context);
     emit('job:reported', { jobId: entry.jobId, epoch: entry.epoch });
     log.info({ outcome: entry.result?.outcome ?? 'errored' }, 'a build of the agent before was reported');
   } catch (error) {

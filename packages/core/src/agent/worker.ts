@@ -4,7 +4,6 @@ import { setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { apiArtifactStore } from '../artifact/index.js';
 import type { ArtifactStore } from '../artifact/store.js';
-import type { Build } from '../build/build.js';
 import { limitsOf } from '../build/admission.js';
 import type { BuildContext } from '../build/context.js';
 import type { CacheStore } from '../cache/store.js';
@@ -21,6 +20,7 @@ import { Builds } from './builds.js';
 import { claimLoop } from './claim-loop.js';
 import { Claiming } from './claiming.js';
 import type { SafeEmitter } from './events.js';
+import type { Held } from './held.js';
 import { eventsLoop } from './events-loop.js';
 import { Heartbeat } from './heartbeat.js';
 import { LeaseWatch } from './lease-watch.js';
@@ -66,7 +66,7 @@ export class Worker {
   #lastBeat: string | undefined;
   #failedBeats = 0;
   /** Until when the server, which answers, knew of a build. */
-  readonly #unknownSince = new WeakMap<Build, number>();
+  readonly #unknownSince = new WeakMap<Held, number>();
   readonly #loops: Promise<void>[];
   #closed: Promise<void> | undefined;
   /** The builds that the heartbeat under way names, and when it was made. */
@@ -157,10 +157,9 @@ export class Worker {
       const { entries, broken } = await state.journal.read();
       for (const file of broken) log.error({ file }, 'a journal entry cannot be read; its job is left to its lease');
       if (broken.length === 0) await state.sweepSpools(entries);
-      executors = await openExecutors(
-        { bindings: options.executors, state, log, clock, emit: (event, payload) => events.emit(event, payload) },
-        signal,
-      );
+      const emit: BuildContext['emit'] = (event, payload) => events.emit(event, payload);
+      const opened = await openExecutors({ bindings: options.executors, entries, state, log, clock, emit }, signal);
+      executors = opened.executors;
       const name = options.name ?? (await state.workerName());
       const instanceId = randomUUID();
       const registration = await register({ ...base, state, name, executors }, instanceId, signal);
@@ -168,7 +167,8 @@ export class Worker {
       const worker = new Worker({ ...base, state, name, executors }, registration, instanceId);
       await worker.#health.look();
       try {
-        for (const told of await adoptLeftovers(entries, registration, worker.#context)) worker.builds.track(told);
+        const leftovers = { entries, reopened: opened.reopened, builds: worker.builds };
+        await adoptLeftovers(leftovers, registration, worker.#context);
       } catch (error) {
         await worker.#stopLoops();
         throw error;
@@ -350,7 +350,7 @@ export class Worker {
   }
 
   /** A server that was set back to an older state takes nothing of such a build, ever. */
-  #unknownForTtl(build: Build, verdict: HeartbeatAnswer['jobs'][number]['verdict']): boolean {
+  #unknownForTtl(build: Held, verdict: HeartbeatAnswer['jobs'][number]['verdict']): boolean {
     const now = this.#parts.clock.monotonic();
     const since = verdict === 'unknown' ? (this.#unknownSince.get(build) ?? now) : now;
     this.#unknownSince.set(build, since);

@@ -14,10 +14,10 @@ export interface ArtifactLimits {
 }
 
 export interface StoreArtifacts {
-  readonly job: Job;
+  readonly job: Pick<Job, 'artifacts'>;
   /** Whether the steps succeeded: what `when` of an artifact is held against. */
   readonly succeeded: boolean;
-  readonly sandbox: Sandbox;
+  readonly sandbox: Pick<Sandbox, 'collect'>;
   readonly session: ArtifactSession;
   /** Holds copies of files that their executor can give only once. */
   readonly stagingDir: string;

@@ -11,10 +11,10 @@ const defaultMaxBytes = 10 * 1024 ** 3;
 
 export interface CollectParts {
   readonly context: BuildContext;
-  readonly job: Job;
+  readonly job: Pick<Job, 'artifacts'>;
   readonly lease: Lease;
   readonly succeeded: boolean;
-  readonly sandbox: Sandbox;
+  readonly sandbox: Pick<Sandbox, 'collect'>;
   readonly resume: JsonStore;
   readonly note: (level: LogNoteLevel, text: string) => void;
   readonly mask: (text: string) => string;

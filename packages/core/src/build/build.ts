@@ -15,7 +15,7 @@ import type { BuildContext } from './context.js';
 import { after, withDeadline } from './deadline.js';
 import { checkOutSource } from './check-out-source.js';
 import { disposeWatched } from './dispose.js';
-import { closingLine, errored, stopped, type Verdict } from './outcome.js';
+import { afterStoring, closingLine, errored, stopped, type Verdict } from './outcome.js';
 import { forget, report } from './report.js';
 import { handBack } from './hand-back.js';
 import { jobResult } from './result.js';
@@ -277,6 +277,7 @@ export class Build {
       ? withDeadline([abandoned], cleanupMs, { reason: cause.reason })
       : withDeadline([signal], undefined, { reason: 'user' });
     try {
+      await this.#journalStoring(verdict);
       const { stored, failure } = await collectArtifacts({
         context: this.#context,
         job: this.job,
@@ -289,12 +290,20 @@ export class Build {
         signal: bounded.signal,
       });
       this.#artifacts = stored;
-      if (!failure || verdict.outcome !== 'succeeded') return verdict;
-      return { outcome: failure.code === 'RITMO_ARTIFACT_MISSING' ? 'failed' : 'errored', failure };
+      return afterStoring(verdict, failure);
     } catch (error) {
       if (error instanceof RitmoError && error.code === 'RITMO_FENCED') this.fence();
       return verdict.outcome === 'succeeded' ? this.#verdictOf(error) : verdict;
     }
+  }
+
+  /** From here on an agent after this one can go on. */
+  async #journalStoring(verdict: Verdict): Promise<void> {
+    const { secrets } = this.#masks;
+    if (!this.#context.state.masks.keepAll(this.lease, secrets)) return;
+    const { artifacts, onLost } = this.job;
+    const steps = this.#steps;
+    await this.#journal({ storing: { artifacts, onLost, verdict, steps, masks: secrets.length, tries: 0 } });
   }
 
   #cacheParts(sandbox: Sandbox, signal: AbortSignal): CacheParts {

@@ -21,6 +21,12 @@ export function errored(error: unknown): Verdict {
   return { outcome: 'errored', failure: { code, message, retryable, hint } };
 }
 
+/** What artifacts that were not stored make of the verdict on the steps. */
+export function afterStoring(verdict: Verdict, failure: Failure | undefined): Verdict {
+  if (!failure || verdict.outcome !== 'succeeded') return verdict;
+  return { outcome: failure.code === 'RITMO_ARTIFACT_MISSING' ? 'failed' : 'errored', failure };
+}
+
 /** The verdict of a build that was stopped. */
 export function stopped(reason: CancelReason, detail?: string): Verdict {
   const [outcome, code, message] = stops[reason];

@@ -1,6 +1,6 @@
 import type { ExecutorHost } from './host.js';
 import type { LimitName, Network, SandboxId, SandboxRequest } from './request.js';
-import type { PrepareScope, Sandbox, SandboxRecord, WorkspaceVolume } from './sandbox.js';
+import type { EndedSandbox, PrepareScope, Sandbox, SandboxRecord, WorkspaceVolume } from './sandbox.js';
 
 /** The part of Standard Schema we rely on; every zod 4 schema satisfies it. */
 export interface ConfigSchema<Out> {
@@ -55,6 +55,11 @@ export interface Executor extends AsyncDisposable {
   sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport>;
   /** Present exactly when `capabilities.recover`: re-adopts a sandbox after an agent crash or upgrade. */
   recover?(record: SandboxRecord, scope: PrepareScope): Promise<RecoverOutcome>;
+  /**
+   * Called before `sweep`, which keeps what is answered: ends all that is left of a sandbox whose steps had ended when
+   * the agent died, and gives its files out once more. Undefined where they are gone, or anything could still change them.
+   */
+  reopen?(record: SandboxRecord, signal: AbortSignal): Promise<EndedSandbox | undefined>;
 }
 
 /** Facts, used to match and to refuse. What is asked and not declared is refused, never weakened. */

@@ -82,6 +82,9 @@ export interface Sandbox extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** A sandbox of an agent that died, with nothing running in it: its files, until it is disposed. */
+export type EndedSandbox = Pick<Sandbox, 'id' | 'collect'> & AsyncDisposable;
+
 export interface StepSpec {
   /** `[a-z0-9-]{1,64}`, unique in the sandbox. */
   readonly id: string;

@@ -1,6 +1,7 @@
-import type { JobResult, Seal } from '@ritmo/protocol';
+import type { Job, JobResult, Seal, StepResult } from '@ritmo/protocol';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Verdict } from '../build/outcome.js';
 import type { SandboxRecord } from '../executor/sandbox.js';
 import { writeFileAtomic } from './atomic-file.js';
 
@@ -17,8 +18,31 @@ export interface JournalEntry {
   /** How it ended, while the server does not know. */
   readonly result?: JobResult;
   readonly seal?: Seal;
+  /** Its steps have ended, and what they left is being stored. */
+  readonly storing?: StoringState;
   /** What an interrupted upload needs. */
   readonly uploads?: Readonly<Record<string, unknown>>;
+}
+
+/** What an agent needs that goes on with storing what a build left. */
+export interface StoringState {
+  readonly artifacts: Job['artifacts'];
+  readonly onLost: Job['onLost'];
+  /** How the steps ended. */
+  readonly verdict: Verdict;
+  readonly steps: readonly StepResult[];
+  /** Secrets of the build that are kept in memory; with one of them gone, names could not be masked any more. */
+  readonly masks: number;
+  /** Agents that went on with it. */
+  readonly tries: number;
+}
+
+/** Most agents that go on with one upload: what ends each of them may be the upload itself. */
+const mostTries = 5;
+
+/** Whether a build had ended but for what it left, which was being stored. */
+export function isUnfinishedUpload(entry: JournalEntry): boolean {
+  return entry.storing !== undefined && entry.storing.tries < mostTries && entry.result === undefined;
 }
 
 /** One file a lease, each written whole or not at all. */

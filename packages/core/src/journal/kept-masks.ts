@@ -21,8 +21,9 @@ interface LeaseKey {
 }
 
 /**
- * What builds asked to hide at run time (`::add-mask::`), for an agent that is started again while they run: in memory,
- * in a folder of the agent's own, one file for each lease.
+ * What is hidden in the logs of builds, for an agent that is started again while they run: values added at run time
+ * (`::add-mask::`), and every secret once artifacts are being stored. In memory, in a folder of the agent's own, one
+ * file for each lease.
  */
 export class KeptMasks {
   /** Undefined where this host has no memory to keep them in. */
@@ -45,6 +46,16 @@ export class KeptMasks {
   keep(lease: LeaseKey, value: string): void {
     if (this.folder === undefined) return;
     appendFileSync(fileOf(this.folder, lease), `${JSON.stringify(value)}\n`, { mode: 0o600 });
+  }
+
+  /** Keeps all of them. Answers whether they are: not where this host has no memory to keep them in. */
+  keepAll(lease: LeaseKey, values: readonly string[]): boolean {
+    if (values.length === 0) return true;
+    if (this.folder === undefined) return false;
+    appendFileSync(fileOf(this.folder, lease), values.map((value) => `${JSON.stringify(value)}\n`).join(''), {
+      mode: 0o600,
+    });
+    return true;
   }
 
   /** All that were kept for a lease; a line that a crash tore is left out. */

@@ -28,6 +28,11 @@ export class MaskSet {
     return 'masked';
   }
 
+  /** All that is masked. Never to be logged, nor written to a disk. */
+  get secrets(): readonly string[] {
+    return [...this.#secrets];
+  }
+
   /** A text of our own (a name, a command, a message, a path) without any secret. */
   maskText(text: string): string {
     if (this.indexes().length === 0) return text;

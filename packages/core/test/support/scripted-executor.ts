@@ -42,6 +42,8 @@ export interface ScriptedOptions {
   readonly capabilities?: Partial<ExecutorCapabilities>;
   readonly artifacts?: readonly CollectedEntry[];
   readonly health?: 'healthy' | 'unavailable';
+  /** Whether it can open sandboxes of an agent that died, with the same artifacts in them. */
+  readonly reopens?: boolean;
 }
 
 export function scriptedExecutor(options: ScriptedOptions = {}): ScriptedExecutor {
@@ -95,7 +97,24 @@ export function scriptedExecutor(options: ScriptedOptions = {}): ScriptedExecuto
       self.open.add(`sandbox ${request.sandboxId}`);
       return scriptedSandbox(self, request, volume, options.artifacts ?? []);
     },
-    sweep: () => Promise.resolve({ removed: [], failed: [] }),
+    async sweep(keep) {
+      self.log.push(`sweep but ${[...keep].join(' ')}`);
+      return { removed: [], failed: [] };
+    },
+    ...(options.reopens === true && {
+      async reopen({ sandboxId: id }) {
+        self.open.add(`ended ${id}`);
+        return {
+          id,
+          async *collect() {
+            yield* options.artifacts ?? [];
+          },
+          async [Symbol.asyncDispose]() {
+            self.open.delete(`ended ${id}`);
+          },
+        };
+      },
+    }),
     async [Symbol.asyncDispose]() {
       self.log.push('executor closed');
     },
