@@ -1,5 +1,5 @@
 import type { ExecutorHost, LimitHit, ResourceLimits, StepExit, StepScope, StepSpec } from '@ritmo/agent-core/executor';
-import { LimitedExecutor, LimitedSandbox } from '../reference/limited.js';
+import { LimitedExecutor, type LimitedSandbox } from '../reference/limited.js';
 import type { MarkedProcess } from '../reference/processes.js';
 import type { ReferenceHome } from '../reference/sandbox.js';
 import type { Mutant } from './mutant.js';
@@ -37,15 +37,14 @@ async function eachAlone(
   return hits.find((hit) => hit !== undefined);
 }
 
+const without = (limits: ResourceLimits, name: keyof ResourceLimits): ResourceLimits =>
+  Object.fromEntries(Object.entries(limits).filter(([key]) => key !== name));
+
 /** Mutants of how limits are kept. */
 export const limitMutants: readonly Mutant[] = [
   {
     wrong: 'declares a limit of memory and does not keep it',
-    Executor: withLimits(
-      (overstepped) =>
-        (living, { memoryBytes: _, ...limits }) =>
-          overstepped(living, limits),
-    ),
+    Executor: withLimits((overstepped) => (living, limits) => overstepped(living, without(limits, 'memoryBytes'))),
     caughtBy: ['limits.memory', 'limits.memory-of-all'],
   },
   {
@@ -59,11 +58,7 @@ export const limitMutants: readonly Mutant[] = [
   },
   {
     wrong: 'declares a limit of processes and does not keep it',
-    Executor: withLimits(
-      (overstepped) =>
-        (living, { pids: _, ...limits }) =>
-          overstepped(living, limits),
-    ),
+    Executor: withLimits((overstepped) => (living, limits) => overstepped(living, without(limits, 'pids'))),
     caughtBy: ['limits.pids'],
   },
   {
