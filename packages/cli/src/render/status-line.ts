@@ -4,8 +4,8 @@ const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '
 const frameMs = 120;
 /** How long nothing else is written before the line is drawn, so that it does not flicker between lines of output. */
 const quietMs = 200;
-/** Around what is drawn: the place and the colours of the build's output stay what they are. */
-const [keep, restore] = ['\u001b7\u001b[0m', '\u001b8'];
+/** Around what is drawn: the place and the colours of the build's output stay what they are, and nothing wraps. */
+const [keep, restore] = ['\u001b7\u001b[0m\u001b[?7l', '\u001b[?7h\u001b8'];
 const eraseLine = '\u001b[K';
 
 /**
@@ -46,9 +46,7 @@ export class StatusLine implements Disposable {
     const words = this.#words();
     if (words === undefined) return;
     const frame = frames[this.#frame++ % frames.length] ?? '';
-    // A line as wide as the terminal would wrap in some, and could not be erased as one.
-    const text = [...`${frame} ${words}`].slice(0, Math.max(1, this.#out.columns - 2)).join('');
-    this.#out.write(`${keep}${eraseLine}${this.#out.style.dim(text)}${restore}`);
+    this.#out.write(`${keep}${eraseLine}${this.#out.style.dim(`${frame} ${words}`)}${restore}`);
     this.#shown = true;
   }
 }

@@ -6,6 +6,8 @@ import type { Output } from '../../src/io.js';
 import { LogView } from '../../src/render/log-view.js';
 import { styleOf } from '../../src/render/style.js';
 
+const esc = '\u001b';
+
 /** A screen as a person has it. */
 class Screen {
   readonly #terminal: headless.Terminal;
@@ -72,7 +74,7 @@ describe('a log on a terminal while the build runs', () => {
   test('never wraps in a narrow window', async () => {
     const screen = new Screen(12);
     using view = new LogView(screen.output(), { live: true });
-    view.show({ ...step, name: 'A step with a very long name' });
+    view.show({ ...step, name: '漢字 in the very long name of a step' });
     vi.advanceTimersByTime(1000);
     const before = (await screen.shown()).length;
     vi.advanceTimersByTime(3000);
@@ -80,7 +82,9 @@ describe('a log on a terminal while the build runs', () => {
   });
 
   test('leaves exactly what the log leaves without it, whenever it was drawn', async () => {
-    const text = fc.stringMatching(/^([a-z äß%]{0,9}|\n|\r|\u001b\[3[1-6]m|\u001b\[0m|\u001b\[K)*$/);
+    const word = fc.string({ unit: fc.constantFrom(...'ab äß漢%'), maxLength: 9 });
+    const control = fc.constantFrom('\n', '\r', `${esc}[31m`, `${esc}[42m`, `${esc}[0m`, `${esc}[K`);
+    const text = fc.array(fc.oneof(word, control), { maxLength: 6 }).map((parts) => parts.join(''));
     const moment = fc.record({ m: text, waitMs: fc.integer({ min: 0, max: 900 }) });
     await fc.assert(
       fc.asyncProperty(
