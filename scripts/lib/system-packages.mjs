@@ -22,6 +22,8 @@ export const programs = [
   { binary: 'docker-registry', package: 'docker-registry', why: 'gives images to tests of the docker executor' },
   { binary: 'htpasswd', package: 'apache2-utils', why: 'makes a registry of the tests ask for a password' },
   { binary: 'systemd-notify', package: 'systemd', why: 'tells systemd that a worker is ready' },
+  { binary: 'zsh', package: 'zsh', why: 'shows that its command lines are completed' },
+  { binary: 'fish', package: 'fish', why: 'shows that its command lines are completed' },
   { binary: 'python3', package: 'python3-minimal', why: 'stands for systemd in a test' },
 ];
 

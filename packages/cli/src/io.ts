@@ -6,6 +6,8 @@ export interface Output {
   write(text: string): void;
   /** A person looks at it. */
   readonly terminal: boolean;
+  /** A line that was written can be taken away again: a terminal that knows how. */
+  readonly erases: boolean;
   readonly colours: boolean;
   readonly columns: number;
   readonly style: Style;
@@ -31,6 +33,7 @@ export function outputTo(stream: Stream, env: Io['env']): Output {
   return {
     write: (text) => void stream.write(text),
     terminal,
+    erases: terminal && env['TERM'] !== 'dumb',
     colours,
     get columns() {
       // A terminal that does not know says 0.

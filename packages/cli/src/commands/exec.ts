@@ -26,7 +26,8 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
   const log = settings.logLevel === undefined ? silentLogger : agentLog(settings.logLevel, io);
   const artifactsDir = resolve(settings.artifactsDir ?? 'ritmo-artifacts');
   const jobId = `exec-${randomBytes(4).toString('hex')}`;
-  const printer = logPrinter(io.out, settings.json);
+  // The agent's own log goes to the same terminal and would run into a line that comes and goes.
+  using printer = logPrinter(io.out, { json: settings.json, live: settings.logLevel === undefined });
   const splitter = new LogLineSplitter();
 
   let cancel = (): void => undefined;
@@ -81,7 +82,12 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
 
   const result = await Promise.race([transport.result, agent.done.then(() => transport.result)]);
   await agent.drain();
-  printer.end({ state: result.outcome, durationMs: result.durationMs, failure: result.failure });
+  printer.end({
+    state: result.outcome,
+    durationMs: result.durationMs,
+    failure: result.failure,
+    steps: result.steps,
+  });
   if (stored > 0 && !settings.json) {
     const where = relative(process.cwd(), join(artifactsDir, jobId)) || '.';
     io.err.write(io.err.style.dim(`artifacts: ${stored} ${stored === 1 ? 'file' : 'files'} in ${where}`) + '\n');

@@ -16,9 +16,12 @@ export async function followJob(client: ApiClient, jobId: string, json: boolean,
   const say = (text: string) => io.err.write(`${text}\n`);
   const stop = new AbortController();
   using _signals = onStopSignals([() => stop.abort(new RitmoError('RITMO_CANCELLED', 'Stopped following.'))]);
-  const printer = logPrinter(io.out, json);
+  using printer = logPrinter(io.out, { json, live: true });
   const waiting = setTimeout(() => {
-    explain(client, jobId, stop.signal, (text) => say(dim(text))).catch(() => undefined);
+    explain(client, jobId, stop.signal, (text) => {
+      printer.pause();
+      say(dim(text));
+    }).catch(() => undefined);
   }, explainMs);
   try {
     const lines = follow({
@@ -34,8 +37,9 @@ export async function followJob(client: ApiClient, jobId: string, json: boolean,
       const next = await lines.next();
       clearTimeout(waiting);
       if (next.done === true) {
-        printer.end({ state: next.value.state, durationMs: durationOf(next.value), failure: next.value.failure });
-        return exitCodeOfJob(next.value.state);
+        const { state, failure, steps } = next.value;
+        printer.end({ state, durationMs: durationOf(next.value), failure, steps });
+        return exitCodeOfJob(state);
       }
       printer.print(next.value);
     }

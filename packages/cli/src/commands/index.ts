@@ -118,4 +118,15 @@ export const commands = [
     examples: [['ritmo-agent api-server --data-dir ./data', 'on localhost:8080']],
     load: async () => (await import('./api-server.js')).apiServer,
   }),
+  command({
+    name: 'completion',
+    about: 'Print the script that completes command lines in a shell',
+    args: ['<bash|zsh|fish>'],
+    options: [],
+    examples: [
+      ['source <(ritmo-agent completion bash)', 'in ~/.bashrc; zsh likewise, after compinit'],
+      ['ritmo-agent completion fish | source', 'in config.fish'],
+    ],
+    load: async () => (await import('./completion.js')).completion,
+  }),
 ] as const;

@@ -25,14 +25,14 @@ export async function logs({ settings, args, io }: Context<(typeof logsKeys)[num
     io.err.write(`Job ${id} is ${job.state}; it has no log yet.\n`);
     return exitCodes.ok;
   }
-  const printer = logPrinter(io.out, json);
+  using printer = logPrinter(io.out, { json, live: false });
   const splitter = new LogLineSplitter();
   const reading = new AbortController();
   for await (const bytes of client.log(id, { attempt: attempt.epoch, follow: false }, reading.signal))
     for (const line of splitter.lines(bytes)) printer.print(line);
   const isLast = attempt.epoch === job.attempts.at(-1)?.epoch;
   if (isLast && endStates.has(job.state))
-    printer.end({ state: job.state, durationMs: durationOf(job), failure: job.failure });
+    printer.end({ state: job.state, durationMs: durationOf(job), failure: job.failure, steps: job.steps });
   else printer.pause();
   return exitCodes.ok;
 }

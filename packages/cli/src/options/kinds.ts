@@ -7,6 +7,8 @@ export interface Option<Value = unknown> {
   readonly flag?: string;
   /** What stands for the value in the help; absent for a switch. */
   readonly value?: string;
+  /** What it can be, or what mostly stands there; for completion. */
+  readonly words?: readonly string[];
   /** The flag may stand several times. */
   readonly repeat: boolean;
   /** What a variable holds, as texts of flags; one text where absent. */
@@ -23,6 +25,7 @@ export interface Option<Value = unknown> {
 
 interface Words {
   readonly about: string;
+  readonly words?: readonly string[];
   readonly value?: string;
   readonly flag?: string;
   readonly defaultText?: string;
@@ -59,7 +62,15 @@ export function choice<const Values extends readonly [string, ...string[]]>(
     .enum(values)
     .optional()
     .transform((value) => value ?? fallback);
-  return { value: values.join('|'), defaultText: fallback, ...words, repeat: false, schema, fromTexts: last };
+  return {
+    value: values.join('|'),
+    words: values,
+    defaultText: fallback,
+    ...words,
+    repeat: false,
+    schema,
+    fromTexts: last,
+  };
 }
 
 /** One of some words, or nothing. */
@@ -67,7 +78,14 @@ export function oneOf<const Values extends readonly [string, ...string[]]>(
   values: Values,
   words: Words,
 ): Option<Values[number] | undefined> {
-  return { value: values.join('|'), ...words, repeat: false, schema: z.enum(values).optional(), fromTexts: last };
+  return {
+    value: values.join('|'),
+    words: values,
+    ...words,
+    repeat: false,
+    schema: z.enum(values).optional(),
+    fromTexts: last,
+  };
 }
 
 /** A whole number. */

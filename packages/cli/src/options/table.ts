@@ -43,6 +43,7 @@ export const options = {
   isolation: list({
     value: 'NAME',
     about: 'executor for the builds: docker, process, vm, or a package; repeatable, the first is the default',
+    words: ['docker', 'process', 'vm'],
     defaultText: 'docker',
   }),
   processIsolation: choice(['sandbox', 'bare'], 'sandbox', {

@@ -1,5 +1,6 @@
 import { type LogRecord, type LogStepEnd, oneLine, showDuration, TerminalFilter } from '@ritmo/protocol';
 import type { Output } from '../io.js';
+import { StatusLine } from './status-line.js';
 
 /** How the agent closes a log; the last line of ours says it again, in colour and with the hint apart. */
 const closingNote = /^(succeeded in |(failed|cancelled|timed out|errored)(: |$))/;
@@ -7,18 +8,24 @@ const closingNote = /^(succeeded in |(failed|cancelled|timed out|errored)(: |$))
 interface OpenStep {
   readonly name: string;
   readonly startedMs: number;
+  /** By the clock of this program, for a step that is still running. */
+  readonly seenAt: number;
   readonly filters: Readonly<Record<1 | 2, TerminalFilter>>;
 }
 
 /** Shows the log of a build to a person as it comes: steps with names and times, their output, notes more quietly. */
-export class LogView {
+export class LogView implements Disposable {
   readonly #out: Output;
+  readonly #status: StatusLine | undefined;
   #step: OpenStep | undefined;
+  #hadSteps = false;
   #atLineStart = true;
   #closing: Extract<LogRecord, { k: 'note' }> | undefined;
 
-  constructor(out: Output) {
+  /** `live`: the build is still running; what goes on is said while it prints nothing. */
+  constructor(out: Output, { live }: { readonly live: boolean }) {
     this.#out = out;
+    if (live) this.#status = new StatusLine(out, () => this.#goingOn());
   }
 
   show(record: LogRecord): void {
@@ -46,9 +53,27 @@ export class LogView {
 
   /** Leaves the terminal as it was; for the end of the log, and before words of ours. */
   close(): void {
+    this.#status?.clear();
     if (this.#step !== undefined) for (const filter of Object.values(this.#step.filters)) this.#out.write(filter.end());
-    if (!this.#atLineStart) this.#out.write('\n');
-    this.#atLineStart = true;
+    if (!this.#atLineStart) this.#write('\n');
+  }
+
+  [Symbol.dispose](): void {
+    this.#status?.[Symbol.dispose]();
+  }
+
+  #write(text: string): void {
+    if (text === '') return;
+    this.#status?.clear();
+    this.#out.write(text);
+    this.#atLineStart = text.endsWith('\n');
+  }
+
+  /** What the status line says; nothing while a line of the build is half printed. */
+  #goingOn(): string | undefined {
+    if (!this.#atLineStart) return undefined;
+    if (this.#step === undefined) return this.#hadSteps ? 'Finishing' : 'Preparing';
+    return `${this.#step.name}  ${showDuration(1000 * Math.floor((performance.now() - this.#step.seenAt) / 1000))}`;
   }
 
   #startStep(name: string, command: string, startedMs: number): void {
@@ -56,21 +81,19 @@ export class LogView {
     const { bold, dim } = this.#out.style;
     const filter = () => new TerminalFilter({ colours: this.#out.colours, erase: this.#out.terminal });
     const shownName = oneLine(name);
-    this.#step = { name: shownName, startedMs, filters: { 1: filter(), 2: filter() } };
+    this.#step = { name: shownName, startedMs, seenAt: performance.now(), filters: { 1: filter(), 2: filter() } };
+    this.#hadSteps = true;
     const at = this.#clock(startedMs);
     const firstLine = oneLine(command.trimStart().split('\n', 1)[0] ?? '');
     const isWhole = command.trim().indexOf('\n') === -1;
     const room = Math.max(0, this.#out.columns - 4 - at.length - shownName.length - 2);
     const shown =
       firstLine === shownName ? '' : cut(isWhole ? firstLine : `${firstLine} …`, this.#out.terminal ? room : 200);
-    this.#out.write(`${dim(at)} ${bold(`▸ ${shownName}`)}${shown === '' ? '' : `  ${dim(shown)}`}\n`);
+    this.#write(`${dim(at)} ${bold(`▸ ${shownName}`)}${shown === '' ? '' : `  ${dim(shown)}`}\n`);
   }
 
   #output(text: string, fd: 1 | 2): void {
-    const shown = this.#step?.filters[fd].push(text) ?? oneLine(text);
-    if (shown === '') return;
-    this.#out.write(shown);
-    this.#atLineStart = shown.endsWith('\n');
+    this.#write(this.#step?.filters[fd].push(text) ?? oneLine(text));
   }
 
   #endStep(end: LogStepEnd): void {
@@ -81,14 +104,14 @@ export class LogView {
     const took = showDuration(end.t - startedMs);
     const limit = end.limit === undefined ? '' : ` at its ${oneLine(end.limit)} limit`;
     const at = dim(this.#clock(end.t));
-    if (end.reason === 'not-started') this.#out.write(`${at} ${red(`✗ ${name} could not start`)}\n`);
+    if (end.reason === 'not-started') this.#write(`${at} ${red(`✗ ${name} could not start`)}\n`);
     else if (end.reason !== undefined)
-      this.#out.write(`${at} ${yellow(`■ ${name} was stopped (${oneLine(end.reason)}) after ${took}`)}\n`);
-    else if (end.code === 0) this.#out.write(`${at} ${green(`✓ ${name}`)} ${dim(took)}\n`);
+      this.#write(`${at} ${yellow(`■ ${name} was stopped (${oneLine(end.reason)}) after ${took}`)}\n`);
+    else if (end.code === 0) this.#write(`${at} ${green(`✓ ${name}`)} ${dim(took)}\n`);
     else if (end.code !== undefined)
-      this.#out.write(`${at} ${red(`✗ ${name} exited with ${end.code}${limit} after ${took}`)}\n`);
+      this.#write(`${at} ${red(`✗ ${name} exited with ${end.code}${limit} after ${took}`)}\n`);
     else
-      this.#out.write(
+      this.#write(
         `${at} ${red(`✗ ${name} was ended by ${oneLine(end.signal ?? 'something')}${limit} after ${took}`)}\n`,
       );
     this.#step = undefined;
@@ -98,7 +121,7 @@ export class LogView {
     this.close();
     const { dim, red, yellow } = this.#out.style;
     const text = `· ${oneLine(message)}`;
-    this.#out.write(`${{ info: dim, warn: yellow, error: red }[level](text)}\n`);
+    this.#write(`${{ info: dim, warn: yellow, error: red }[level](text)}\n`);
   }
 
   /** Minutes and seconds since the start of the build. */

@@ -7,7 +7,7 @@ const esc = '\u001b';
 
 function shown(records: readonly LogRecord[], options: Parameters<typeof memoryOutput>[0] = {}): string {
   const out = memoryOutput(options);
-  const view = new LogView(out);
+  const view = new LogView(out, { live: false });
   for (const record of records) view.show(record);
   view.close();
   return out.text;

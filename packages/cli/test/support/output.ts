@@ -10,6 +10,7 @@ export function memoryOutput(
   return {
     write: (text) => void written.push(text),
     terminal,
+    erases: terminal,
     colours,
     columns,
     style: styleOf(colours),

@@ -69,7 +69,7 @@ describe('a life in order', () => {
     expect(await readdir(join(stateDir, 'spool'))).toEqual([]);
     expect(server.calls.slice(-2)).toEqual(['deregister', 'dispose']);
     expect(executor.open.size).toBe(0);
-    expect(executor.log).toEqual(['executor closed']);
+    expect(executor.log).toEqual(['sweep but ', 'executor closed']);
   });
 
   it('survives a listener that throws', async () => {
