@@ -1,20 +1,33 @@
 import { parseArgs } from 'node:util';
+import { type Fault, faultsOf, type Isolation } from './storm/faults.js';
 import { storm, type Round } from './storm/storm.js';
-import { stormTable } from './storm/table.js';
+import { isBad, roundLine, stormTable } from './storm/table.js';
 
-/** `pnpm faults [--rounds N] [--seed N]`: a storm of kills, a line for each round and a table at the end. */
-const { values } = parseArgs({ options: { rounds: { type: 'string' }, seed: { type: 'string' } } });
-const count = Number(values.rounds ?? 20);
-const seed = Number(values.seed ?? Date.now() % 1_000_000);
-process.stdout.write(`${count} rounds, seed ${seed}\n`);
+/**
+ * `pnpm faults [--isolation process|docker] [--rounds N] [--seed N] [--fault NAME …]`: faults at random moments, a line
+ * for each round and a table at the end.
+ */
+const { values } = parseArgs({
+  options: {
+    isolation: { type: 'string', default: 'process' },
+    rounds: { type: 'string', default: '20' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    fault: { type: 'string', multiple: true },
+  },
+});
+const isolation = values.isolation as Isolation;
+if (!(isolation in faultsOf))
+  throw new Error(`there is no isolation ${isolation}; there are ${Object.keys(faultsOf).join(', ')}`);
+const faults = (values.fault ?? faultsOf[isolation]) as readonly Fault[];
+for (const fault of faults)
+  if (!faultsOf[isolation].includes(fault))
+    throw new Error(`there is no fault ${fault}; there are ${faultsOf[isolation].join(', ')}`);
+const seed = Number(values.seed);
+process.stdout.write(`${isolation}: ${values.rounds} rounds, seed ${seed}\n`);
 const rounds: Round[] = [];
-for await (const round of storm(count, seed)) {
+for await (const round of storm({ isolation, rounds: Number(values.rounds), seed, faults })) {
   rounds.push(round);
-  const bad = [...round.broken, ...round.left];
-  const said = bad.length === 0 ? 'good' : ['WRONG', ...bad].join('\n     - ');
-  process.stdout.write(
-    `${String(round.round).padStart(4)} ${round.victim.padEnd(6)} after ${String(round.killedAfterMs).padStart(4)} ms  ${round.states.join(', ').padEnd(36)} ${round.ms} ms  ${said}\n`,
-  );
+  process.stdout.write(roundLine(round));
 }
 process.stdout.write(`\n${stormTable(rounds)}`);
-process.exitCode = rounds.some(({ broken, left }) => broken.length + left.length > 0) ? 1 : 0;
+process.exitCode = rounds.some(isBad) ? 1 : 0;

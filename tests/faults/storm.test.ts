@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { faultsOf } from './storm/faults.js';
 import { storm } from './storm/storm.js';
 
-describe('kills at random moments', () => {
-  it('break no promise and leave nothing, round after round', async () => {
-    for await (const { round, victim, broken, left } of storm(4, 8)) {
-      expect({ round, victim, broken, left }).toEqual({ round, victim, broken: [], left: [] });
+describe('faults at random moments', () => {
+  it('break no promise and leave nothing, each of them once', async () => {
+    for await (const { plan, broken, left } of storm({
+      isolation: 'process',
+      rounds: faultsOf.process.length,
+      seed: 8,
+    })) {
+      expect({ ...plan, broken, left }).toEqual({ ...plan, broken: [], left: [] });
     }
   });
 });

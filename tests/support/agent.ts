@@ -1,13 +1,9 @@
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Program, type ProgramOptions, runProgram, startProgram } from './program.js';
-import { root } from './workspace.js';
+import { sourceArgv } from './source-argv.js';
 
 /** The command line of `ritmo-agent`, from its sources. */
 export function agentArgv(...args: readonly string[]): [string, ...string[]] {
-  const tsx = fileURLToPath(import.meta.resolve('tsx'));
-  const bin = join(root, 'packages', 'cli', 'src', 'bin.ts');
-  return [process.execPath, '--import', tsx, '--conditions=@ritmo/source', bin, ...args];
+  return sourceArgv('packages/cli/src/bin.ts', ...args);
 }
 
 /** Starts `ritmo-agent` as a user would. */

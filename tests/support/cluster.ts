@@ -6,7 +6,8 @@ import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { startAgent } from './agent.js';
-import type { Program } from './program.js';
+import { type Program, startProgram } from './program.js';
+import { sourceArgv } from './source-argv.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { mountsBelow } from './witness.js';
 
@@ -96,8 +97,12 @@ export async function testServer(url: string, dataDir: string): Promise<TestServ
 export async function serverProcess(
   dataDir: string,
   port = 0,
+  options: { readonly shortLeases?: boolean } = {},
 ): Promise<{ program: Program; server: TestServer; port: number }> {
-  const program = startAgent(['api-server', '--data-dir', dataDir, '--port', String(port)]);
+  const args = ['--data-dir', dataDir, '--port', String(port)];
+  const program = options.shortLeases
+    ? startProgram(sourceArgv('tests/support/server-program.ts', ...args))
+    : startAgent(['api-server', ...args]);
   const [url = ''] = await program.stderr.waitFor(/http:\/\/[^\s"]+/);
   return { program, server: await testServer(url, dataDir), port: Number(new URL(url).port) };
 }

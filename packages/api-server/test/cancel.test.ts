@@ -118,6 +118,24 @@ describe('cancelling', () => {
     await api.until(id, (job) => job.state === 'cancelled');
   });
 
+  test('a lost job, which its worker may run on, reaches that worker when it is back', async () => {
+    const id = await api.submit({ grace: 4000 });
+    const build = await worker.claimOne();
+    await build.accept();
+    await using events = await Events.open(worker);
+    clock.advance(70_000);
+    await api.until(id, (job) => job.state === 'lost');
+    expect((await cancel(id)).body).toMatchObject({ state: 'cancelled', failure: { code: 'RITMO_CANCELLED' } });
+    const order = { reason: 'user', graceMs: 4000 };
+    expect(await events.next()).toMatchObject({ type: 'cancel', ...build.lease, ...order });
+    expect((await worker.heartbeat([build.lease])).body.jobs).toEqual([
+      { ...build.lease, verdict: 'cancel', cancel: order },
+    ]);
+    expect((await build.finish('cancelled')).status).toBe(200);
+    expect(await api.job(id)).toMatchObject({ state: 'cancelled', attempts: [{ state: 'cancelled' }] });
+    expect((await cancel(id)).status).toBe(200);
+  });
+
   test('a job that succeeded is refused', async () => {
     const id = await api.submit();
     await (await worker.claimOne()).finish();

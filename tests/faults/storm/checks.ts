@@ -1,79 +1,93 @@
-import { LogLineSplitter } from '@ritmo/protocol';
+import { type JobDetail, type LogRecord, LogLineSplitter } from '@ritmo/protocol';
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { mountsBelow, namesIn, processesWithMarker } from '../../support/witness.js';
+import type { Fault, Plan } from './faults.js';
 import type { Lab } from './lab.js';
 
 const ended = ['succeeded', 'failed', 'cancelled', 'timed_out', 'errored'];
 
+/** Faults that a build survives: whatever the server or the clocks do, it goes on and ends well. */
+const harmless: ReadonlySet<Fault> = new Set<Fault>(['server', 'memory', 'clock']);
+
+interface SeenAttempt {
+  readonly epoch: number;
+  readonly state: string;
+  readonly bytes: number;
+  readonly records: readonly LogRecord[];
+}
+
 /** What the server's own records say against the promises, for one job; nothing where all of them were kept. */
-export async function brokenPromises(lab: Lab, id: string, mayRepeat: boolean): Promise<readonly string[]> {
-  const job = await lab.job(id);
+export async function brokenPromises(lab: Lab, job: JobDetail, { fault }: Plan): Promise<readonly string[]> {
+  const attempts: SeenAttempt[] = [];
   const broken: string[] = [];
-  const say = (what: string) => broken.push(`${job.name} (${id}): ${what}`);
-  if (!ended.includes(job.state)) say(`is ${job.state}`);
-  const { attempts } = job;
-  // Cancelled before it began: there is no log.
-  if (job.state === 'cancelled' && job.startedAt === undefined) return broken;
-  if (!mayRepeat && attempts.length > 1) say(`had ${attempts.length} attempts and may have one`);
+  for (const { epoch, state, log } of job.attempts) {
+    const bytes = await lab.log(job.id, epoch);
+    attempts.push({ epoch, state, bytes: bytes.length, records: new LogLineSplitter().push(bytes) });
+    if (bytes.length !== log.length)
+      broken.push(`the log of attempt ${epoch} has ${bytes.length} of ${log.length} bytes`);
+    if (epoch === job.epoch && !log.sealed && began(job)) broken.push('its log is not sealed');
+  }
+  broken.push(...brokenEnd(job, attempts), ...attempts.flatMap((attempt) => brokenLog(job, attempt, fault)));
+  broken.push(...(await brokenArtifacts(lab, job)));
+  if (job.name === 'loud' && harmless.has(fault) && job.state !== 'succeeded')
+    broken.push(`a build that nothing hit is ${job.state}`);
+  if (job.name === 'again' && fault !== 'build' && job.state !== 'succeeded')
+    broken.push(`a build that may run again is ${job.state}`);
+  if (job.name === 'early' && job.state !== 'cancelled' && job.state !== 'errored') broken.push(`it is ${job.state}`);
+  if (job.name === 'greedy' && job.failure?.code !== 'RITMO_LIMIT_HIT')
+    broken.push(`it ended with ${job.failure?.code}`);
+  return broken.map((what) => `${job.name} (${job.id}): ${what}`);
+}
+
+/** A job that was cancelled before it began has no log. */
+const began = (job: JobDetail) => job.state !== 'cancelled' || job.startedAt !== undefined;
+
+/** Ended exactly once, as the last of its attempts; no attempt too many. */
+function brokenEnd(job: JobDetail, attempts: readonly SeenAttempt[]): string[] {
+  const broken: string[] = [];
+  if (!ended.includes(job.state)) broken.push(`it is ${job.state}: ${JSON.stringify(job.attempts)}`);
+  if (job.endedAt === undefined) broken.push('it has no end');
+  if ((job.failure === undefined) !== (job.state === 'succeeded'))
+    broken.push('a success with a failure, or the reverse');
   const last = attempts.at(-1);
-  if (!last || last.epoch !== job.epoch) say('its last attempt is not its epoch');
-  for (const { epoch, log } of attempts) {
-    if (epoch === job.epoch && !log.sealed) say('its log is not sealed');
-    const bytes = await lab.log(id, epoch);
-    if (bytes.length !== log.length) say(`its log of attempt ${epoch} has ${bytes.length} of ${log.length} bytes`);
-    const records = new LogLineSplitter().push(bytes);
-    if (records.filter(({ k }) => k === 'log').length !== 1) say(`its log of attempt ${epoch} begins twice, or never`);
-    const printed = records.map((record) => (record.k === 'out' ? record.m : '')).join('');
-    const numbers = printed.match(/^\d+$/gm)?.map(Number) ?? [];
-    if (numbers.some((number, at) => number !== at)) say(`its log of attempt ${epoch} misses or repeats lines`);
-    if (job.state === 'succeeded' && epoch === job.epoch && !printed.includes('end')) say('its log has no end');
-  }
-  const artifacts = await lab.artifacts(id);
-  if (job.state === 'succeeded' && job.name === 'loud' && artifacts.length !== 1) say('its artifact is missing');
-  for (const { artifactId, path, sha256, size } of artifacts) {
-    const bytes = await lab.artifact(id, artifactId);
-    const hash = createHash('sha256').update(bytes).digest('hex');
-    if (bytes.length !== size || (sha256 !== undefined && hash !== sha256)) say(`its artifact ${path} is damaged`);
-  }
+  if (last && last.epoch !== job.epoch) broken.push('its last attempt is not its epoch');
+  if (last && last.state !== 'released' && last.state !== job.state) broken.push(`its last attempt is ${last.state}`);
+  const ran = attempts.filter(({ records }) => records.some(({ k }) => k === 'step')).length;
+  if (!began(job) && ran > 0) broken.push('it was cancelled before it began, and has run');
+  const may = job.job.onLost === 'requeue' ? job.job.attempts : 1;
+  if (ran > may) broken.push(`it has run ${ran} times and may run ${may} times`);
+  if (job.state === 'succeeded' && job.steps.some(({ status }) => status !== 'succeeded'))
+    broken.push('a step did not succeed');
   return broken;
 }
 
-/** What is left of builds, as the kernel and the file system show it, once the agent has ended. */
-export async function leftovers(lab: Lab, marker: string): Promise<readonly string[]> {
-  const left = (await processesWithMarker(marker)).map(
-    ({ pid, command }) => `process ${pid}: ${command.slice(0, 120)}`,
-  );
-  left.push(...(await mountsBelow(lab.folder)).map((point) => `mount ${point}`));
-  for (const folder of ['journal', 'spool', 'staging'])
-    left.push(...(await namesIn(join(lab.stateDir, folder))).map((name) => `${folder}/${name}`));
-  left.push(...(await filesBelow(join(lab.stateDir, 'executors'))).map((path) => `executors/${path}`));
-  left.push(...(await namesIn(lab.tmp)).filter((name) => !name.startsWith('tsx-')).map((name) => `tmp/${name}`));
-  left.push(...(await cgroupsOf(lab)).map((path) => `cgroup ${path}`));
-  return left;
+/** Begins once, misses and repeats no line, ends as the job did. */
+function brokenLog(job: JobDetail, { epoch, bytes, records }: SeenAttempt, fault: Fault): string[] {
+  const broken: string[] = [];
+  const where = `the log of attempt ${epoch}`;
+  if (bytes === 0) return broken;
+  if (records.filter(({ k }) => k === 'log').length !== 1) broken.push(`${where} begins twice, or never`);
+  const printed = records.map((record) => (record.k === 'out' ? record.m : '')).join('');
+  const numbers = printed.match(/^\d+$/gm)?.map(Number) ?? [];
+  // A disk without a byte left cuts a log.
+  const cut = fault === 'disk';
+  if (job.name !== 'greedy' && !cut && numbers.some((number, at) => number !== at))
+    broken.push(`${where} misses or repeats lines`);
+  if (job.state === 'succeeded' && epoch === job.epoch && !cut && !printed.includes('end'))
+    broken.push(`${where} has no end`);
+  return broken;
 }
 
-/** Files of builds; what an executor keeps of its own lies at its top. */
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries
-    .filter((entry) => !entry.isDirectory())
-    .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1))
-    .filter((path) => path.split('/').length > 2);
-}
-
-async function cgroupsOf(lab: Lab): Promise<string[]> {
-  const owner = (await readFile(join(lab.stateDir, 'owner-id'), 'utf8')).trim();
-  const found: string[] = [];
-  const walk = async (folder: string, depth: number): Promise<void> => {
-    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-    for (const entry of entries.filter((each) => each.isDirectory())) {
-      const path = join(folder, entry.name);
-      if (entry.name.includes(owner)) found.push(path);
-      else if (depth > 0) await walk(path, depth - 1);
-    }
-  };
-  await walk('/sys/fs/cgroup', 3);
-  return found;
+async function brokenArtifacts(lab: Lab, job: JobDetail): Promise<string[]> {
+  const broken: string[] = [];
+  const artifacts = await lab.artifacts(job.id);
+  if (job.state === 'succeeded' && artifacts.length !== job.job.artifacts.length)
+    broken.push('its artifact is missing');
+  for (const { artifactId, path, sha256, size, epoch } of artifacts) {
+    if (epoch !== job.epoch) broken.push(`its artifact ${path} is of attempt ${epoch}`);
+    const bytes = await lab.artifact(job.id, artifactId);
+    const hash = createHash('sha256').update(bytes).digest('hex');
+    if (bytes.length !== size || (sha256 !== undefined && hash !== sha256))
+      broken.push(`its artifact ${path} is damaged`);
+  }
+  return broken;
 }

@@ -1,31 +1,35 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { root } from '../../support/workspace.js';
+import { sourceArgv } from '../../support/source-argv.js';
 
-const tsx = fileURLToPath(import.meta.resolve('tsx'));
-const bin = join(root, 'packages', 'cli', 'src', 'bin.ts');
-
-/** `ritmo-agent` from its sources, with what it printed kept for those who ask why. */
-export class AgentProcess {
+/** A program from its sources, with what it printed kept for those who ask why. */
+export class LabProcess {
   readonly #child: ChildProcess;
   readonly #exit: Promise<unknown>;
   #printed = '';
+  #lines = 0;
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, ['--import', tsx, '--conditions=@ritmo/source', bin, ...args], {
+  /** `file`: a program of this repository. RITMO_TEST_CLOCK in `env` sets its clocks. */
+  constructor(file: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+    const [program, ...argv] = sourceArgv(file, ...args);
+    this.#child = spawn(program, argv, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
     });
     this.#exit = once(this.#child, 'exit');
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#lines += text.split('\n').length - 1;
       this.#printed = (this.#printed + text).slice(-200_000);
     });
   }
 
   get printed(): string {
     return this.#printed;
+  }
+
+  /** How many lines it has printed. */
+  get lines(): number {
+    return this.#lines;
   }
 
   get pid(): number {
@@ -46,9 +50,13 @@ export class AgentProcess {
     }
   }
 
+  signal(signal: NodeJS.Signals): void {
+    if (this.running) this.#child.kill(signal);
+  }
+
   /** Sends a signal and waits for the end; its exit code, or null where the signal killed it. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
-    if (this.running) this.#child.kill(signal);
+    this.signal(signal);
     await this.#exit;
     return this.#child.exitCode;
   }

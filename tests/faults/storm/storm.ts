@@ -1,109 +1,78 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { processesWithMarker } from '../../support/witness.js';
-import { brokenPromises, leftovers } from './checks.js';
-import { Lab } from './lab.js';
-import { randomOf } from './random.js';
-
-const victims = ['agent', 'server', 'build'] as const;
-export type Victim = (typeof victims)[number];
+import { brokenPromises } from './checks.js';
+import { type Isolation, type Plan, faultsOf, plansOf } from './faults.js';
+import { inflict } from './inflict.js';
+import { jobsOf, type Role } from './jobs.js';
+import { CallRefused, Lab } from './lab.js';
+import { leftovers } from './leftovers.js';
 
 export interface Round {
-  readonly round: number;
-  readonly victim: Victim;
-  /** After the jobs were handed in, in milliseconds. */
-  readonly killedAfterMs: number;
-  /** How each job ended, in the order of `jobsOf`. */
-  readonly states: readonly string[];
+  readonly isolation: Isolation;
+  readonly plan: Plan;
+  /** How each job ended, by its name. */
+  readonly states: Readonly<Partial<Record<Role, string>>>;
   /** What was not kept of the promises; what was left. Both empty in a good round. */
   readonly broken: readonly string[];
   readonly left: readonly string[];
   readonly ms: number;
 }
 
+export interface StormOptions {
+  readonly isolation: Isolation;
+  readonly rounds: number;
+  readonly seed: number;
+  /** All that the isolation knows, where absent. */
+  readonly faults?: readonly Plan['fault'][];
+}
+
 /** How long the jobs of a round may take to end, in milliseconds. */
 const roundMs = 120_000;
 
 /**
- * Kills agent, server or the main process of a build at random moments, round after round; each round ends with a
- * drain, the server's records checked and what is left counted. The seed repeats the choices, not the scheduling.
+ * Faults at random moments, round after round; each round ends with a drain, the server's records checked and what is
+ * left counted. The seed repeats the choices, not the scheduling.
  */
-export async function* storm(rounds: number, seed: number): AsyncGenerator<Round> {
-  const random = randomOf(seed);
-  await using lab = await Lab.open();
-  for (let round = 1; round <= rounds; round += 1) {
-    const victim = victims[Math.floor(random() * victims.length)] ?? 'agent';
-    const killedAfterMs = Math.round(random() * 2_500);
-    const awayMs = Math.round(random() * 600);
-    yield await oneRound(lab, { round, victim, killedAfterMs, awayMs, seed });
+export async function* storm(options: StormOptions): AsyncGenerator<Round> {
+  const { isolation, rounds, seed, faults = faultsOf[isolation] } = options;
+  await using lab = await Lab.open(isolation);
+  for (const plan of plansOf(faults, seed)) {
+    if (plan.round > rounds) return;
+    yield await oneRound(lab, plan, seed);
   }
 }
 
-interface Plan {
-  readonly round: number;
-  readonly victim: Victim;
-  readonly killedAfterMs: number;
-  /** How long the victim stays away. */
-  readonly awayMs: number;
-  readonly seed: number;
-}
-
-async function oneRound(lab: Lab, plan: Plan): Promise<Round> {
-  const { round, victim, killedAfterMs, awayMs, seed } = plan;
+async function oneRound(lab: Lab, plan: Plan, seed: number): Promise<Round> {
   const begin = performance.now();
   if (!lab.agent?.running) await lab.startAgent();
-  const marker = `storm-${process.pid}-${seed}-${round}-`;
-  const jobs = jobsOf(marker);
-  const ids: string[] = [];
-  for (const job of jobs) ids.push(await lab.submit(job));
-  await delay(killedAfterMs);
-  await kill(lab, victim, marker, awayMs);
-  await lab.cancel(ids[1] ?? '').catch(() => {});
-  await ended(lab, ids);
+  const marker = `storm-${process.pid}-${seed}-${plan.round}-`;
+  const jobs = jobsOf(marker, lab.isolation, plan.fault);
+  const ids = new Map<Role, string>();
+  for (const job of jobs) ids.set(job.name, await lab.submit(job));
+  const early = delay(plan.cancelMs).then(() => cancel(lab, ids.get('early')));
+  await delay(plan.afterMs);
+  await inflict(lab, plan, marker);
+  await early;
+  await cancel(lab, ids.get('silent'));
+  await ended(lab, [...ids.values()]);
   const exitCode = await lab.agent?.end('SIGTERM');
   const broken = exitCode === 0 ? [] : [`the agent ended with ${exitCode}: ${lab.agent?.printed.slice(-2_000)}`];
-  for (const [index, id] of ids.entries())
-    broken.push(...(await brokenPromises(lab, id, jobs[index]?.onLost === 'requeue')));
-  const left = await leftovers(lab, marker);
-  const states = await Promise.all(ids.map(async (id) => (await lab.job(id)).state));
-  return { round, victim, killedAfterMs, states, broken, left, ms: Math.round(performance.now() - begin) };
-}
-
-/** One that prints and has an artifact, one that is silent, has a child that leaves its group, and is cancelled, one that may run twice. */
-function jobsOf(marker: string) {
-  const count = 'i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.02; done; echo end';
-  const env = { STORM: marker };
-  return [
-    {
-      name: 'loud',
-      env,
-      steps: [{ run: `${count}; mkdir out; head -c 300000 /dev/urandom > out/random` }],
-      artifacts: [{ name: 'out', paths: ['out'] }],
-    },
-    { name: 'silent', env, grace: 500, steps: [{ run: '(setsid sleep 900 &); sleep 900' }] },
-    { name: 'again', env, onLost: 'requeue' as const, attempts: 5, steps: [{ run: count }] },
-  ];
-}
-
-async function kill(lab: Lab, victim: Victim, marker: string, awayMs: number): Promise<void> {
-  if (victim === 'build') {
-    const seen = await processesWithMarker(marker);
-    // The first is the oldest: what holds the sandbox of a build.
-    const [first] = seen.toSorted((a, b) => a.pid - b.pid);
-    if (first) killIfThere(first.pid);
-    return;
+  const states: Partial<Record<Role, string>> = {};
+  for (const [role, id] of ids) {
+    const job = await lab.job(id);
+    states[role] = job.state;
+    broken.push(...(await brokenPromises(lab, job, plan)));
   }
-  await lab[victim]?.end('SIGKILL');
-  await delay(awayMs);
-  if (victim === 'server') await lab.startServer();
-  else await lab.startAgent();
+  const left = await leftovers(lab, marker);
+  for (const who of ['agent', 'server'] as const) await lab.setClock(who, {});
+  return { isolation: lab.isolation, plan, states, broken, left, ms: Math.round(performance.now() - begin) };
 }
 
-/** It may have ended in the meantime. */
-function killIfThere(pid: number): void {
+/** It may have ended before. */
+async function cancel(lab: Lab, id = ''): Promise<void> {
   try {
-    process.kill(pid, 'SIGKILL');
+    await lab.cancel(id);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if (!(error instanceof CallRefused && error.status === 409)) throw error;
   }
 }
 

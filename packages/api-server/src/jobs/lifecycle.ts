@@ -134,6 +134,7 @@ export class JobLifecycle {
     const row = jobs.find(jobId);
     if (!row) throw notFound(`job ${jobId}`);
     if (row.cancel_reason !== null || row.state === 'cancelled') return row;
+    if (this.#mayRunOn(row)) return this.#cancelLost(row, order);
     if (endStates.has(row.state))
       throw new ApiError('RITMO_CONFLICT', `The job has ended: ${row.state}.`, { hint: 'There is nothing to cancel.' });
     const graceMs = order.graceMs ?? specOf(row).grace;
@@ -153,11 +154,10 @@ export class JobLifecycle {
 
   /** The report of the agent; the first stands, also over a lost lease of the same epoch. */
   finish(jobId: string, epoch: number, result: JobResult): void {
-    const { attempts, settings } = this.#parts;
+    const { attempts } = this.#parts;
     if (attempts.find(jobId, epoch)?.finish) return;
     const row = this.current(jobId, epoch);
-    const late = row.lost_at !== null && settings.clock.wall() - row.lost_at < settings.lateFinishMs;
-    if (endStates.has(row.state) && !late) {
+    if (endStates.has(row.state) && !this.#mayRunOn(row)) {
       // The server ended it first (a log that cannot be right): that stands.
       if (row.lost_at !== null) throw fenced(jobId, epoch);
       attempts.update(jobId, epoch, { finish: JSON.stringify(result) });
@@ -215,6 +215,27 @@ export class JobLifecycle {
     if (endStates.has(row.state)) return;
     const sentence = 'The log that arrived is not the log that the agent sealed, twice.';
     this.#end(row, { state: 'errored', failure: failureText('RITMO_LOG_MISMATCH', sentence) }, 'errored');
+  }
+
+  /** Nobody renews its lease, and its worker may still run it and report its end. */
+  #mayRunOn({ lost_at }: JobRow): boolean {
+    const { clock, lateFinishMs } = this.#parts.settings;
+    return lost_at !== null && clock.wall() - lost_at < lateFinishMs;
+  }
+
+  /** It counts as cancelled from now on; its worker hears of it when it is back. */
+  #cancelLost(
+    row: JobRow,
+    { reason, graceMs = specOf(row).grace }: { reason: 'user' | 'superseded'; graceMs?: number | undefined },
+  ): JobRow {
+    const { db, jobs, attempts, listener } = this.#parts;
+    const failure = failureText('RITMO_CANCELLED', `${cancelSentence(reason)} Its worker had been lost before.`);
+    const changed = db.transaction(() => {
+      attempts.update(row.id, row.epoch, { state: 'cancelled' });
+      return jobs.update(row.id, { state: 'cancelled', failure, cancel_reason: reason, cancel_grace_ms: graceMs });
+    });
+    listener.cancelling(changed, { reason, graceMs });
+    return changed;
   }
 
   #giveBack(row: JobRow, why: string): void {

@@ -21,6 +21,8 @@ export interface WorkerFacts {
   readonly running: WorkerStatus['running'];
   readonly lastClaim?: { readonly at: string; readonly offers: number };
   readonly heartbeat: { readonly lastAnswer?: string; readonly failedInRow: number; readonly everyMs: number };
+  /** Calls to the server that had to be repeated since the start, where the transport counts them. */
+  readonly retries?: number;
   readonly disk?: { readonly freeBytes: number; readonly totalBytes: number; readonly minFreeBytes: number };
   readonly executors: Health['executors'];
   readonly host: WorkerStatus['host'];

@@ -105,7 +105,11 @@ async function finishLeftover(entry: JournalEntry, lease: Lease, context: BuildC
     artifacts: 0,
     log: { length: seal.length, sha256: seal.sha256 },
   };
-  await state.journal.write({ ...entry, result, seal });
+  await state.journal
+    .write({ ...entry, result, seal })
+    .catch((error: unknown) =>
+      context.log.warn({ err: error, job: entry.jobId }, 'the result cannot be kept for another restart of this agent'),
+    );
   await endUploads(entry, lease, context);
   await report({ transport, state, clock, lease, sender, seal, result }, [reporting]);
 }

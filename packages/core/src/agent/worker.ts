@@ -226,6 +226,7 @@ export class Worker {
         failedInRow: this.#failedBeats,
         everyMs: this.#registration.heartbeatMs,
       },
+      ...(options.transport.retries !== undefined && { retries: options.transport.retries }),
       ...(disk && { disk: { ...disk, minFreeBytes: options.health.minFreeDiskBytes } }),
       executors,
       host: this.#hostUse,

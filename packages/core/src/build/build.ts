@@ -350,7 +350,9 @@ export class Build {
         seal,
         artifacts: this.#artifacts,
       });
-      await this.#journal({ result, seal });
+      await this.#journal({ result, seal }).catch((error: unknown) =>
+        this.#log.warn({ err: error }, 'the result cannot be kept for a restart of this agent; the server is told now'),
+      );
       await report({ transport, state, clock, lease, sender, seal, result }, [reporting, this.#fenced.signal]);
       emit('job:reported', { jobId: lease.jobId, epoch: lease.epoch });
     } catch (error) {

@@ -12,9 +12,12 @@ export async function handBack(lease: Lease, error: RitmoError, context: BuildCo
   log.warn({ err: error }, 'the job is handed back');
   try {
     await transport.release(lease, { code: error.code, message: error.message, retryAfterMs }, reporting);
-    await forget(state, lease);
   } catch (cause) {
-    log.warn({ err: cause }, 'the offer could not be handed back');
+    log.warn({ err: cause }, 'the offer could not be handed back; it runs out by itself');
   }
+  // Nothing of it is left to report, whatever the server said.
+  await forget(state, lease).catch((cause: unknown) =>
+    log.error({ err: cause }, 'the journal could not be cleared of an offer that went back'),
+  );
   emit('job:released', { jobId: lease.jobId, epoch: lease.epoch, code: error.code });
 }

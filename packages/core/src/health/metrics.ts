@@ -58,8 +58,23 @@ export class AgentMetrics implements Disposable {
     this.#on('heartbeat:failed', () => beats.inc({ result: 'failed' }));
     const reported = this.#counter('ritmo_agent_builds_reported_total', 'Builds whose end the server knows');
     this.#on('job:reported', () => reported.inc());
+    this.#countRetries();
     const errors = this.#counter('ritmo_agent_errors_total', 'Errors that nobody waited for');
     this.#on('agent:error', () => errors.inc());
+  }
+
+  /** The transport counts by itself. */
+  #countRetries(): void {
+    const agent = this.#agent;
+    const retries: Counter = new Counter({
+      name: 'ritmo_agent_retries_total',
+      help: 'Calls to the API server that had to be repeated',
+      registers: [this.#registry],
+      collect() {
+        retries.reset();
+        retries.inc(agent.status.worker?.retries ?? 0);
+      },
+    });
   }
 
   #durations(): void {

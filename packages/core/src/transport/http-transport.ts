@@ -92,6 +92,10 @@ export class HttpTransport implements Transport {
     return this.#api.address.base;
   }
 
+  get retries(): number {
+    return this.#api.outage.failures;
+  }
+
   register(info: WorkerInfo, signal: AbortSignal): Promise<Registration> {
     return this.#session.register(info, signal);
   }

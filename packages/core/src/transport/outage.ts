@@ -6,6 +6,7 @@ export class Outage {
   readonly #log: Logger;
   readonly #server: string;
   #since: number | undefined;
+  #failures = 0;
 
   constructor(clock: Clock, log: Logger, server: string) {
     this.#clock = clock;
@@ -18,7 +19,13 @@ export class Outage {
     return this.#since === undefined ? 0 : this.#clock.monotonic() - this.#since;
   }
 
+  /** Calls that failed so far and were, or will be, repeated. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   failed(why: string, nextTryMs: number): void {
+    this.#failures += 1;
     if (this.#since !== undefined) {
       this.#log.debug({ why, nextTryMs: Math.round(nextTryMs) }, 'The API server still cannot be used.');
       return;

@@ -39,6 +39,8 @@ export interface ReleaseCause {
  */
 export interface Transport extends AsyncDisposable {
   readonly name: string;
+  /** How often a call had to be repeated so far, where the transport counts that. */
+  readonly retries?: number;
   register(info: WorkerInfo, signal: AbortSignal): Promise<Registration>;
   update(patch: WorkerPatch, signal: AbortSignal): Promise<void>;
   /** Waits for work. The same requestId gives the same offers. */

@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { get } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,8 @@ export interface TestDaemon extends AsyncDisposable {
   readonly socket: string;
   /** Ends the daemon at once; its containers go with `[Symbol.asyncDispose]`. */
   kill(): Promise<void>;
+  /** Starts it again over the same folders; resolves once it answers. */
+  restart(): Promise<void>;
 }
 
 /** Where dockerd is, when it can be started here. */
@@ -29,22 +32,41 @@ export async function startDaemon(dockerd: string): Promise<TestDaemon> {
   // Who may use the socket may come to it.
   await chmod(folder, 0o711);
   const socket = join(folder, 'docker.sock');
-  const daemon = start(dockerd, folder, socket);
+  let daemon = start(dockerd, folder, socket);
+  const ready = async () => {
+    try {
+      await untilItAnswers(daemon, socket);
+    } catch (error) {
+      await stop(daemon, folder);
+      throw error;
+    }
+  };
+  await ready();
+  return {
+    socket,
+    kill: () => end(daemon, 'SIGKILL'),
+    restart: async () => {
+      // What a daemon that was killed left behind is in the way of the next; the shims keep the containers.
+      for (const pid of processesOf(folder, '/containerd.toml')) process.kill(pid, 'SIGKILL');
+      const stale = ['docker.sock', 'pid', 'exec/containerd/containerd.pid'];
+      for (const name of stale) await rm(join(folder, name), { force: true });
+      daemon = start(dockerd, folder, socket);
+      await ready();
+    },
+    [Symbol.asyncDispose]: () => stop(daemon, folder),
+  };
+}
+
+async function untilItAnswers(daemon: ChildProcess, socket: string): Promise<void> {
   const log: string[] = [];
   daemon.stderr?.on('data', (chunk: Buffer) => void log.push(chunk.toString()));
   const until = Date.now() + startMs;
-  while (!(await answers(socket))) {
+  while (!(await answersCalls(socket))) {
     if (daemon.exitCode !== null || Date.now() > until) {
-      await stop(daemon, folder);
       throw new Error(`dockerd did not start: ${log.join('').slice(-2_000)}`);
     }
     await sleep(50);
   }
-  return {
-    socket,
-    kill: () => end(daemon, 'SIGKILL'),
-    [Symbol.asyncDispose]: () => stop(daemon, folder),
-  };
 }
 
 function start(dockerd: string, folder: string, socket: string): ChildProcess {
@@ -92,15 +114,28 @@ function mountsBelow(folder: string): string[] {
   return paths.filter((path) => path.startsWith(`${folder}/`)).toReversed();
 }
 
-/** containerd and its shims, which outlive a daemon that was killed. */
-function processesOf(folder: string): number[] {
+/** containerd and its shims, which outlive a daemon that was killed; those with `words` on their command line. */
+function processesOf(folder: string, words = ''): number[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {
-      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`${folder}/exec`) ? [Number(name)] : [];
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+      return command.includes(`${folder}/exec`) && command.includes(words) ? [Number(name)] : [];
     } catch {
       return [];
     }
+  });
+}
+
+/** Whether a daemon there answers calls: it listens long before. */
+function answersCalls(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const call = get({ socketPath: socket, path: '/_ping', timeout: 5_000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    });
+    call.once('timeout', () => call.destroy());
+    call.once('error', () => resolve(false));
   });
 }
 
