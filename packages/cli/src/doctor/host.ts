@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, constants, stat } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { parseAddress } from '@ritmo/agent-core';
@@ -28,6 +28,21 @@ export async function checkGit(): Promise<Check> {
   } catch {
     return { name: 'git', state: 'missing', detail: 'git cannot be run', remedy: 'apt-get install git' };
   }
+}
+
+/** Whether memory that holds secrets can reach a disk; undefined where the system does not say. */
+export async function checkSwap(swaps = '/proc/swaps'): Promise<Check | undefined> {
+  const text = await readFile(swaps, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const areas = text.trim().split('\n').slice(1);
+  const onDisk = areas.map((line) => line.split(/\s+/, 1)[0] ?? '').filter((area) => !/^\/dev\/zram\d+$/.test(area));
+  if (onDisk.length === 0) return { name: 'swap', state: 'ok', detail: 'memory is written to no disk' };
+  return {
+    name: 'swap',
+    state: 'warning',
+    detail: `secrets in memory may be written to ${onDisk.join(', ')}: those of the agent itself, and what builds hide at run time`,
+    remedy: 'Turn swap off (swapoff -a), or have it encrypted with a key that no restart survives.',
+  };
 }
 
 /** Whether the state directory is there for this user, or can be made. */

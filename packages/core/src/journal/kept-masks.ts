@@ -1,6 +1,5 @@
 import {
   appendFileSync,
-  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -10,6 +9,7 @@ import {
   statfsSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { RitmoError } from '../errors.js';
 
 /** File systems that are memory. Source: linux/magic.h */
 const memoryTypes = new Set([0x01021994, 0x858458f6]);
@@ -20,10 +20,12 @@ interface LeaseKey {
   readonly epoch: number;
 }
 
+const prefix = 'ritmo-masks-';
+
 /**
  * What is hidden in the logs of builds, for an agent that is started again while they run: values added at run time
- * (`::add-mask::`), and every secret once artifacts are being stored. In memory, in a folder of the agent's own, one
- * file for each lease.
+ * (`::add-mask::`), and every secret once artifacts are being stored. In memory, in a folder of the agent's own that is
+ * there while something is kept, one file for each lease.
  */
 export class KeptMasks {
   /** Undefined where this host has no memory to keep them in. */
@@ -36,26 +38,35 @@ export class KeptMasks {
   /** `ownerId` stays with the state directory. `places` are tried in their order. */
   static open(ownerId: string, places: readonly string[] = memoryPlaces()): KeptMasks {
     for (const place of places) {
-      const folder = join(place, `ritmo-masks-${ownerId}`);
-      if (isMemory(place) && isOurs(folder)) return new KeptMasks(folder);
+      const folder = join(place, `${prefix}${ownerId}`);
+      if (!isMemory(place) || !isOurs(folder)) continue;
+      for (const name of readdirSync(place)) if (name.startsWith(prefix)) removeEmpty(join(place, name));
+      return new KeptMasks(folder);
     }
     return new KeptMasks(undefined);
   }
 
   /** Kept before it returns: what is printed next may hold the value. */
   keep(lease: LeaseKey, value: string): void {
-    if (this.folder === undefined) return;
-    appendFileSync(fileOf(this.folder, lease), `${JSON.stringify(value)}\n`, { mode: 0o600 });
+    this.keepAll(lease, [value]);
   }
 
   /** Keeps all of them. Answers whether they are: not where this host has no memory to keep them in. */
   keepAll(lease: LeaseKey, values: readonly string[]): boolean {
     if (values.length === 0) return true;
     if (this.folder === undefined) return false;
-    appendFileSync(fileOf(this.folder, lease), values.map((value) => `${JSON.stringify(value)}\n`).join(''), {
-      mode: 0o600,
-    });
-    return true;
+    const lines = values.map((value) => `${JSON.stringify(value)}\n`).join('');
+    // Another agent that starts removes folders that are empty: once more, then.
+    for (let tries = 1; ; tries++) {
+      if (!isOurs(this.folder))
+        throw new RitmoError('RITMO_STATE_UNREADABLE', `${this.folder} is not the agent's own.`);
+      try {
+        appendFileSync(fileOf(this.folder, lease), lines, { mode: 0o600 });
+        return true;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === 3) throw error;
+      }
+    }
   }
 
   /** All that were kept for a lease; a line that a crash tore is left out. */
@@ -71,13 +82,19 @@ export class KeptMasks {
   }
 
   forget(lease: LeaseKey): void {
-    if (this.folder !== undefined) rmSync(fileOf(this.folder, lease), { force: true });
+    if (this.folder === undefined) return;
+    rmSync(fileOf(this.folder, lease), { force: true });
+    removeEmpty(this.folder);
   }
+}
 
-  /** Removes the folder where nothing is kept any more. */
-  close(): void {
-    if (this.folder === undefined || !existsSync(this.folder)) return;
-    if (readdirSync(this.folder).length === 0) rmdirSync(this.folder);
+/** Also folders of agents that died; what is in use or somebody else's stays. */
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST', 'EACCES', 'EPERM', 'ENOTDIR'].includes(code)) throw error;
   }
 }
 

@@ -120,7 +120,6 @@ export class StateDir {
   }
 
   async close(): Promise<void> {
-    this.masks.close();
     await this.#lock.release();
   }
 

@@ -20,7 +20,6 @@ describe.runIf(process.platform === 'linux')('masks that a build added', () => {
     before.keep(lease, 'first value');
     before.keep(lease, 'two\nlines');
     before.keep({ jobId: 'job-2', epoch: 1 }, 'of another');
-    before.close();
     const next = KeptMasks.open('owner', [place]);
     expect(next.of(lease)).toEqual(['first value', 'two\nlines']);
     expect(next.of({ jobId: 'job-1', epoch: 2 })).toEqual([]);
@@ -35,8 +34,21 @@ describe.runIf(process.platform === 'linux')('masks that a build added', () => {
     expect((await stat(folder)).mode & 0o777).toBe(0o700);
     for (const name of await readdir(folder)) expect((await stat(join(folder, name))).mode & 0o777).toBe(0o600);
     masks.forget(lease);
-    masks.close();
     expect(await readdir(place)).toEqual([]);
+  });
+
+  it('leave no folder where nothing is kept, and take away what agents that died have left empty', async () => {
+    const place = await memory();
+    for (const name of ['ritmo-masks-dead', 'ritmo-masks-held', 'of-others']) await mkdir(join(place, name));
+    await appendFile(join(place, 'ritmo-masks-held', 'job-1.1'), '"kept"\n');
+    const masks = KeptMasks.open('owner', [place]);
+    expect(await readdir(place)).toEqual(['of-others', 'ritmo-masks-held']);
+    masks.keep(lease, 'a value');
+    KeptMasks.open('somebody', [place]);
+    expect(masks.of(lease)).toEqual(['a value']);
+    masks.forget(lease);
+    masks.keep(lease, 'another');
+    expect(masks.of(lease)).toEqual(['another']);
   });
 
   it('outlive a line that a crash tore', async () => {
