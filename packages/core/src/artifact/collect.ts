@@ -122,7 +122,7 @@ class Collection {
   }
 
   async *#sourcesOf(artifact: JobArtifact): AsyncGenerator<ArtifactSource> {
-    const { sandbox, limits, signal, stagingDir, mask = (text: string) => text } = this.#request;
+    const { sandbox, limits, signal, stagingDir, note, mask = (text: string) => text } = this.#request;
     const { name, expireIn } = artifact;
     const expiry = expireIn === undefined ? {} : { expireInMs: expireIn };
     const seen = new Set<string>();
@@ -137,6 +137,10 @@ class Collection {
       signal.throwIfAborted();
       const path = mask(entry.path);
       const why = refusalOf(entry, path, seen);
+      if (entry.kind === 'refused' && entry.byRule) {
+        note('info', `Artifact ${name}: ${JSON.stringify(path)} is left out: ${entry.why}.`);
+        continue;
+      }
       if (entry.kind === 'refused' || why !== undefined) {
         this.#refuse(name, path, why ?? 'it is refused');
         continue;
