@@ -12,6 +12,7 @@ import { readJob, readSecrets, requireSecrets, withLocalSource } from '../job-in
 import type { execKeys } from '../options/groups.js';
 import { defaultStateDir } from '../paths.js';
 import { logPrinter } from '../render/log-printer.js';
+import { ProgressBar } from '../render/progress-bar.js';
 import { onStopSignals } from '../signals.js';
 import { version } from '../version.js';
 import type { Context } from './command.js';
@@ -27,6 +28,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
   const artifactsDir = resolve(settings.artifactsDir ?? 'ritmo-artifacts');
   const jobId = `exec-${randomBytes(4).toString('hex')}`;
   const printer = logPrinter(io.out, settings.json);
+  const bar = new ProgressBar(io.err);
   const splitter = new LogLineSplitter();
 
   let cancel = (): void => undefined;
@@ -49,6 +51,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
       secrets,
       jobId,
       onLog: (bytes) => {
+        bar.clear();
         for (const line of splitter.lines(bytes)) printer.print(line);
       },
     });
@@ -72,6 +75,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
     runner.on('artifact:stored', () => {
       stored += 1;
     });
+    if (io.err.terminal && !settings.json) runner.on('artifact:progress', (progress) => bar.show(progress));
     await runner.start();
     return { agent: runner, transport: local };
   });
@@ -81,6 +85,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
 
   const result = await Promise.race([transport.result, agent.done.then(() => transport.result)]);
   await agent.drain();
+  bar.clear();
   printer.end({ state: result.outcome, durationMs: result.durationMs, failure: result.failure });
   if (stored > 0 && !settings.json) {
     const where = relative(process.cwd(), join(artifactsDir, jobId)) || '.';
