@@ -1,3 +1,5 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
@@ -14,6 +16,7 @@ import {
 import { fromIni } from '@aws-sdk/credential-provider-ini';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { isMissing, s3Error } from './errors.js';
+import { LeanClient } from './lean-client.js';
 import type { S3Settings } from './options.js';
 
 const connectMs = 10_000;
@@ -43,6 +46,7 @@ export interface Part {
 export class Bucket implements AsyncDisposable {
   readonly #settings: S3Settings;
   readonly #client: S3Client;
+  readonly #lean: LeanClient | undefined;
   readonly #hashes = new WeakMap<object, string>();
   readonly name: string;
 
@@ -50,7 +54,8 @@ export class Bucket implements AsyncDisposable {
     this.#settings = settings;
     this.name = settings.bucket;
     const { endpoint, region, pathStyle, credentials, credentialsFile, profile, parallel, attempts } = settings;
-    const agent = { keepAlive: true, maxSockets: parallel + 4 };
+    const pool = { keepAlive: true, maxSockets: parallel + 4 };
+    const agents = { http: new HttpAgent(pool), https: new HttpsAgent(pool) };
     const chosen =
       credentials === undefined
         ? credentialsFile === undefined
@@ -75,10 +80,20 @@ export class Bucket implements AsyncDisposable {
       requestHandler: {
         connectionTimeout: connectMs,
         socketTimeout: silenceMs,
-        httpAgent: agent,
-        httpsAgent: agent,
+        httpAgent: agents.http,
+        httpsAgent: agents.https,
       },
     });
+    this.#lean = hasOwnSession(settings.bucket)
+      ? undefined
+      : new LeanClient({
+          bucketUrl: () => this.#url(),
+          region: () => this.#client.config.region(),
+          keys: () => this.#client.config.credentials(),
+          clockOffsetMs: () => this.#client.config.systemClockOffset,
+          agents,
+          silenceMs,
+        });
     // Hands the known hash to the signer, which would else compute it again.
     this.#client.middlewareStack.add(
       (next) => (call) => {
@@ -93,6 +108,9 @@ export class Bucket implements AsyncDisposable {
   }
 
   async put(key: string, { bytes, sha256 }: HashedBytes, facts: ObjectFacts, signal: AbortSignal): Promise<void> {
+    const headers = headersOf(facts, this.#settings);
+    const sent = await this.#call(async () => this.#lean?.put({ key, headers, bytes, sha256 }, signal), signal);
+    if (sent !== undefined) return;
     const command = new PutObjectCommand({ ...this.#target(key), ...this.#stored(facts), Body: bytes });
     this.#hashes.set(bytes, sha256);
     await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
@@ -111,6 +129,9 @@ export class Bucket implements AsyncDisposable {
     { bytes, sha256 }: HashedBytes,
     signal: AbortSignal,
   ): Promise<string> {
+    const query = { partNumber: String(number), uploadId };
+    const sent = await this.#call(async () => this.#lean?.put({ key, query, bytes, sha256 }, signal), signal);
+    if (sent !== undefined) return sent;
     const command = new UploadPartCommand({
       ...this.#target(key),
       UploadId: uploadId,
@@ -208,6 +229,12 @@ export class Bucket implements AsyncDisposable {
     this.#client.destroy();
   }
 
+  /** Where the bucket is, as the SDK finds it by endpoint, region and style. */
+  async #url(): Promise<URL> {
+    const url = new URL(await getSignedUrl(this.#client, new PutObjectCommand(this.#target('k'))));
+    return new URL(url.pathname.slice(0, -'/k'.length) || '/', url.origin);
+  }
+
   #target(key: string): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.name, Key: key };
   }
@@ -258,6 +285,28 @@ export class Bucket implements AsyncDisposable {
       throw s3Error(error, this.name);
     }
   }
+}
+
+/** Directory buckets and access points are spoken to in ways of their own. */
+function hasOwnSession(bucket: string): boolean {
+  return bucket.endsWith('--x-s3') || bucket.startsWith('arn:');
+}
+
+/** What `#stored` says, as the headers of a request. */
+function headersOf(
+  { contentType, metadata = {}, tags = {} }: ObjectFacts,
+  settings: S3Settings,
+): Record<string, string> {
+  const { encryption, kmsKeyId, storageClass } = settings;
+  const tagging = settings.tags ? new URLSearchParams(tags).toString() : '';
+  return {
+    ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    ...Object.fromEntries(Object.entries(metadata).map(([name, value]) => [`x-amz-meta-${name}`, value])),
+    ...(tagging === '' ? {} : { 'x-amz-tagging': tagging }),
+    ...(encryption === undefined ? {} : { 'x-amz-server-side-encryption': encryption }),
+    ...(kmsKeyId === undefined ? {} : { 'x-amz-server-side-encryption-aws-kms-key-id': kmsKeyId }),
+    ...(storageClass === undefined ? {} : { 'x-amz-storage-class': storageClass }),
+  };
 }
 
 async function* empty(): AsyncGenerator<Uint8Array> {}

@@ -31,7 +31,7 @@ const schema = z.strictObject({
   kmsKeyId: z.string().min(1).optional(),
   storageClass: z.string().min(1).optional(),
   tags: z.boolean().default(false),
-  parallel: z.int().min(1).max(64).default(8),
+  parallel: z.int().min(1).max(64).default(16),
   partSize: z
     .int()
     .min(5 * mebibyte)
@@ -69,7 +69,7 @@ export interface S3Options {
   readonly storageClass?: string;
   /** Tags objects with `ritmo-expire-days`, for a lifecycle rule of the bucket. Default: off; some servers refuse tags. */
   readonly tags?: boolean;
-  /** Requests at once, over files and parts, 1 to 64. Default: 8. */
+  /** Requests at once, over files and parts, 1 to 64. Default: 16. */
   readonly parallel?: number;
   /** Bytes of a part, 5 to 16 MiB; more for files of over 10,000 parts. Default: 8 MiB. */
   readonly partSize?: number;

@@ -29,5 +29,6 @@ export {
   parseDuration,
   parseSize,
   showDuration,
+  showSize,
   sizeWords,
 } from './words.js';

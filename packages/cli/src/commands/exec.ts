@@ -12,6 +12,7 @@ import { readJob, readSecrets, requireSecrets, withLocalSource } from '../job-in
 import type { execKeys } from '../options/groups.js';
 import { defaultStateDir } from '../paths.js';
 import { logPrinter } from '../render/log-printer.js';
+import { storingBar } from '../render/storing-bar.js';
 import { onStopSignals } from '../signals.js';
 import { version } from '../version.js';
 import type { Context } from './command.js';
@@ -28,6 +29,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
   const jobId = `exec-${randomBytes(4).toString('hex')}`;
   // The agent's own log goes to the same terminal and would run into a line that comes and goes.
   using printer = logPrinter(io.out, { json: settings.json, live: settings.logLevel === undefined });
+  const bar = storingBar();
   const splitter = new LogLineSplitter();
 
   let cancel = (): void => undefined;
@@ -73,6 +75,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
     runner.on('artifact:stored', () => {
       stored += 1;
     });
+    runner.on('artifact:progress', (progress) => printer.goesOn(bar(progress)));
     await runner.start();
     return { agent: runner, transport: local };
   });

@@ -7,6 +7,8 @@ import { stepTree } from './step-tree.js';
 /** Prints a job's log as it comes, for a person or as raw records. */
 export interface LogPrinter extends Disposable {
   print(line: LogLine): void;
+  /** What is done at the moment, where the log does not tell. */
+  goesOn(words: string): void;
   /** Leaves the terminal as it was, before words of ours. */
   pause(): void;
   /** The last lines: how the job ended, and on a terminal each of its steps. */
@@ -23,13 +25,20 @@ export function logPrinter(
       // What a power loss left blank is no record.
       if (text.trim() !== '') out.write(`${text}\n`);
     };
-    return { print, pause: () => undefined, end: () => undefined, [Symbol.dispose]: () => undefined };
+    return {
+      print,
+      goesOn: () => undefined,
+      pause: () => undefined,
+      end: () => undefined,
+      [Symbol.dispose]: () => undefined,
+    };
   }
   const view = new LogView(out, { live });
   return {
     print({ record }) {
       if (record !== undefined) view.show(record);
     },
+    goesOn: (words) => view.goesOn(words),
     pause: () => view.close(),
     end(ending) {
       view.close();

@@ -18,14 +18,14 @@ export class LogView implements Disposable {
   readonly #out: Output;
   readonly #status: StatusLine | undefined;
   #step: OpenStep | undefined;
-  #hadSteps = false;
+  #goingOn = 'Preparing';
   #atLineStart = true;
   #closing: Extract<LogRecord, { k: 'note' }> | undefined;
 
   /** `live`: the build is still running; what goes on is said while it prints nothing. */
   constructor(out: Output, { live }: { readonly live: boolean }) {
     this.#out = out;
-    if (live) this.#status = new StatusLine(out, () => this.#goingOn());
+    if (live) this.#status = new StatusLine(out, () => this.#words());
   }
 
   show(record: LogRecord): void {
@@ -58,6 +58,11 @@ export class LogView implements Disposable {
     if (!this.#atLineStart) this.#write('\n');
   }
 
+  /** What the status line says between and after the steps. */
+  goesOn(words: string): void {
+    this.#goingOn = words;
+  }
+
   [Symbol.dispose](): void {
     this.#status?.[Symbol.dispose]();
   }
@@ -70,9 +75,9 @@ export class LogView implements Disposable {
   }
 
   /** What the status line says; nothing while a line of the build is half printed. */
-  #goingOn(): string | undefined {
+  #words(): string | undefined {
     if (!this.#atLineStart) return undefined;
-    if (this.#step === undefined) return this.#hadSteps ? 'Finishing' : 'Preparing';
+    if (this.#step === undefined) return this.#goingOn;
     return `${this.#step.name}  ${showDuration(1000 * Math.floor((performance.now() - this.#step.seenAt) / 1000))}`;
   }
 
@@ -82,7 +87,7 @@ export class LogView implements Disposable {
     const filter = () => new TerminalFilter({ colours: this.#out.colours, erase: this.#out.terminal });
     const shownName = oneLine(name);
     this.#step = { name: shownName, startedMs, seenAt: performance.now(), filters: { 1: filter(), 2: filter() } };
-    this.#hadSteps = true;
+    this.#goingOn = 'Finishing';
     const at = this.#clock(startedMs);
     const firstLine = oneLine(command.trimStart().split('\n', 1)[0] ?? '');
     const isWhole = command.trim().indexOf('\n') === -1;

@@ -1,5 +1,6 @@
 import type { Outcome } from '@ritmo/protocol';
 import { EventEmitter } from 'eventemitter3';
+import type { StoringProgress } from '../artifact/collect.js';
 import type { ArtifactRef } from '../artifact/store.js';
 import type { Logger } from '../executor/host.js';
 import type { ProbeReport, SweepReport } from '../executor/plugin.js';
@@ -42,6 +43,8 @@ export interface AgentEvents {
   /** Masked bytes of the job's log, as they are recorded; for jobs claimed while somebody listens. */
   'job:log': [event: { readonly jobId: JobId; readonly bytes: Uint8Array }];
   'artifact:stored': [event: { readonly jobId: JobId; readonly ref: ArtifactRef }];
+  /** How far the artifacts of a build are, many times a second. */
+  'artifact:progress': [event: { readonly jobId: JobId } & StoringProgress];
   'job:cancelling': [event: { readonly jobId: JobId; readonly reason: CancelReason }];
   /** The build has ended and its sandbox is gone; the server may not know yet. */
   'job:finished': [

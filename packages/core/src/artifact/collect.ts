@@ -1,7 +1,7 @@
 import { type Failure, type Job, type JobArtifact, type LogNoteLevel, workspacePath } from '@ritmo/protocol';
 import { type Code, RitmoError } from '../errors.js';
 import type { CollectedEntry, FileEntry, Sandbox } from '../executor/sandbox.js';
-import { inWords } from '../size-words.js';
+import { showSize } from '@ritmo/protocol';
 import { sourceOf } from './entry-source.js';
 import { linkStaysInside } from './link.js';
 import type { ArtifactRef, ArtifactSession, ArtifactSource } from './store.js';
@@ -27,9 +27,19 @@ export interface StoreArtifacts {
   readonly mask?: (text: string) => string;
   /** Told of each file as it is stored. */
   readonly stored?: (ref: ArtifactRef) => void;
+  /** Told how far it is, often. */
+  readonly progress?: (progress: StoringProgress) => void;
   /** Milliseconds, for notes on long uploads. */
   readonly monotonic?: () => number;
   readonly signal: AbortSignal;
+}
+
+/** Files and bytes of the artifacts of one build; what was found grows until all is collected. */
+export interface StoringProgress {
+  readonly foundFiles: number;
+  readonly foundBytes: number;
+  readonly storedFiles: number;
+  readonly sentBytes: number;
 }
 
 export interface StoredArtifacts {
@@ -60,10 +70,18 @@ export async function storeArtifacts(request: StoreArtifacts): Promise<StoredArt
   try {
     const monotonic = request.monotonic ?? (() => performance.now());
     const progress = new UploadProgress((text) => request.note('info', text), monotonic);
-    const scope = { signal: request.signal, progress: (bytes: number) => progress.add(bytes, refs.length) };
+    let sentBytes = 0;
+    const told = () => request.progress?.({ ...collection.found, storedFiles: refs.length, sentBytes });
+    const sent = (bytes: number) => {
+      sentBytes += bytes;
+      progress.add(bytes, refs.length);
+      told();
+    };
+    const scope = { signal: request.signal, progress: sent };
     for await (const ref of request.session.add(collection.sources(), scope)) {
       refs.push(ref);
       request.stored?.(ref);
+      told();
     }
     await request.session.commit();
   } catch (error) {
@@ -97,6 +115,10 @@ class Collection {
     this.#wanted = request.job.artifacts.filter(({ when }) => when === 'always' || when === now);
   }
 
+  get found(): Pick<StoringProgress, 'foundFiles' | 'foundBytes'> {
+    return { foundFiles: this.#files, foundBytes: this.#bytes };
+  }
+
   async *sources(): AsyncGenerator<ArtifactSource> {
     for (const artifact of this.#wanted) yield* this.#sourcesOf(artifact);
   }
@@ -108,7 +130,8 @@ class Collection {
     for (const { name, paths } of this.#wanted) {
       const mine = refs.filter((ref) => ref.name === name);
       const bytes = mine.reduce((sum, ref) => sum + ref.size, 0);
-      if (mine.length > 0) note('info', `Artifact ${name}: stored ${counted(mine.length, 'file')}, ${inWords(bytes)}.`);
+      if (mine.length > 0)
+        note('info', `Artifact ${name}: stored ${counted(mine.length, 'file')}, ${showSize(bytes)}.`);
       else note('warn', `Artifact ${name}: nothing matched ${paths.join(', ')}.`);
     }
     const missing = this.#wanted.filter(({ name, required }) => required && !this.#matched.has(name));
@@ -122,7 +145,7 @@ class Collection {
   }
 
   async *#sourcesOf(artifact: JobArtifact): AsyncGenerator<ArtifactSource> {
-    const { sandbox, limits, signal, stagingDir, mask = (text: string) => text } = this.#request;
+    const { sandbox, limits, signal, stagingDir, note, mask = (text: string) => text } = this.#request;
     const { name, expireIn } = artifact;
     const expiry = expireIn === undefined ? {} : { expireInMs: expireIn };
     const seen = new Set<string>();
@@ -137,6 +160,10 @@ class Collection {
       signal.throwIfAborted();
       const path = mask(entry.path);
       const why = refusalOf(entry, path, seen);
+      if (entry.kind === 'refused' && entry.byRule) {
+        note('info', `Artifact ${name}: ${JSON.stringify(path)} is left out: ${entry.why}.`);
+        continue;
+      }
       if (entry.kind === 'refused' || why !== undefined) {
         this.#refuse(name, path, why ?? 'it is refused');
         continue;
@@ -165,7 +192,7 @@ class Collection {
     if (this.#files > maxFiles)
       throw new RitmoError('RITMO_ARTIFACT_LIMIT', `The artifacts are more than ${counted(maxFiles, 'file')}.`);
     if (this.#bytes > maxBytes)
-      throw new RitmoError('RITMO_ARTIFACT_LIMIT', `The artifacts are larger than ${inWords(maxBytes)}.`);
+      throw new RitmoError('RITMO_ARTIFACT_LIMIT', `The artifacts are larger than ${showSize(maxBytes)}.`);
   }
 }
 

@@ -1,5 +1,11 @@
 export { type ApiArtifactStoreOptions, apiArtifactStore } from './api-store.js';
-export { type ArtifactLimits, type StoreArtifacts, type StoredArtifacts, storeArtifacts } from './collect.js';
+export {
+  type ArtifactLimits,
+  type StoreArtifacts,
+  type StoredArtifacts,
+  type StoringProgress,
+  storeArtifacts,
+} from './collect.js';
 export { contentTypeOf } from './content-type.js';
 export { folderArtifactStore } from './folder-store.js';
 export { mapUnordered } from './map-unordered.js';

@@ -1,4 +1,4 @@
-import { inWords } from '../size-words.js';
+import { showSize } from '@ritmo/protocol';
 
 /** A note after so long without one, in milliseconds. */
 const everyMs = 10_000;
@@ -24,7 +24,7 @@ export class UploadProgress {
     const now = this.#monotonic();
     if (now - this.#last < everyMs) return;
     this.#last = now;
-    const rate = inWords(Math.round((this.#bytes * 1000) / (now - this.#begin)));
-    this.#note(`Storing artifacts: ${inWords(this.#bytes)} sent, ${files} files stored, ${rate}/s.`);
+    const rate = showSize(Math.round((this.#bytes * 1000) / (now - this.#begin)));
+    this.#note(`Storing artifacts: ${showSize(this.#bytes)} sent, ${files} files stored, ${rate}/s.`);
   }
 }

@@ -43,6 +43,9 @@ export async function collectArtifacts(parts: CollectParts): Promise<StoredArtif
       maxBytes: policy.maxArtifactBytes ?? defaultMaxBytes,
     },
     monotonic: () => clock.monotonic(),
+    ...(context.listens('artifact:progress') && {
+      progress: (progress) => emit('artifact:progress', { jobId: lease.jobId, ...progress }),
+    }),
     stored: (ref) => emit('artifact:stored', { jobId: lease.jobId, ref }),
   });
 }

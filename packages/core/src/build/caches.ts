@@ -4,7 +4,7 @@ import { CacheKeys } from '../cache/key.js';
 import type { CacheStore } from '../cache/store.js';
 import { RitmoError } from '../errors.js';
 import type { FileEntry, Sandbox } from '../executor/sandbox.js';
-import { inWords } from '../size-words.js';
+import { showSize } from '@ritmo/protocol';
 import type { BuildContext } from './context.js';
 
 const defaultMaxFiles = 1_000_000;
@@ -100,7 +100,7 @@ async function restoreOne(
     note('warn', `Cache ${found.key}: not restored: ${sentence(error)}`);
     return { cache, key, exact: false };
   }
-  const facts = `${inWords(found.size)} in ${showDuration(clock.monotonic() - begin)}`;
+  const facts = `${showSize(found.size)} in ${showDuration(clock.monotonic() - begin)}`;
   const exact = found.key === key;
   note('info', `Cache ${key}: restored ${exact ? facts : `from ${found.key}, ${facts}`}.`);
   return { cache, key, exact };
@@ -151,7 +151,7 @@ async function saveOne(
   const saved = await caches?.save(scope, key, archive, signal);
   if (counted.refused > 0) note('warn', `Cache ${key}: ${counted.refused} files could not be taken into it.`);
   if (saved === true) {
-    const facts = `${inWords(counted.bytes)} of ${counted.files} files in ${showDuration(clock.monotonic() - begin)}`;
+    const facts = `${showSize(counted.bytes)} of ${counted.files} files in ${showDuration(clock.monotonic() - begin)}`;
     note('info', `Cache ${key}: saved ${facts}.`);
   } else note('info', `Cache ${key}: another build saved it already.`);
 }

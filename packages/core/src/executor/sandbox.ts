@@ -151,6 +151,8 @@ export interface RefusedEntry {
   readonly path: string;
   /** One sentence for the log of the job. */
   readonly why: string;
+  /** Left out by a rule, and nothing that is wrong with the build: `.git`. */
+  readonly byRule?: true;
 }
 export type CollectedEntry = FileEntry | RefusedEntry;
 

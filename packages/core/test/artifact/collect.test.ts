@@ -128,6 +128,18 @@ describe('the artifacts of a build', () => {
     expect(refused[1]).toMatch(/the link leaves the workspace/);
   });
 
+  it('may leave out .git by rule, which is said and is nothing wrong', async () => {
+    const hidden: CollectedEntry = { kind: 'refused', path: '.git', why: 'a pattern must name it', byRule: true };
+    const { result, notes } = await run([{ name: 'all', paths: ['**'], dotfiles: true }], {
+      '**': [hidden, file('a', 'x')],
+    });
+    expect(result.failure).toBeUndefined();
+    expect(notes).toEqual([
+      'info Artifact all: ".git" is left out: a pattern must name it.',
+      'info Artifact all: stored 1 file, 1 B.',
+    ]);
+  });
+
   it('that are refused by the thousand do not fill the log', async () => {
     const refused = Array.from({ length: 1000 }, (_, n) => ({ kind: 'refused', path: `d${n}`, why: 'no' }) as const);
     const { notes } = await run([{ name: 'a', paths: ['x'] }], { x: refused });

@@ -24,6 +24,8 @@ export async function* collectFiles(
   const walk = new Walk(root, globs, signal);
   const budget = new Budget(request);
   using top = Folder.open(root);
+  const hidden = globs.leavesOutGit() && unlessErrno(['ENOENT'], () => lstatSync(top.at(Buffer.from('.git'))));
+  if (hidden) yield { kind: 'refused', path: '.git', why: 'a pattern must name it', byRule: true };
   for await (const entry of walk.below(top, [], globs.root())) {
     budget.take(entry);
     yield entry;

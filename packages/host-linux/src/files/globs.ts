@@ -49,6 +49,13 @@ export class Globs {
     return !this.#exclude.some((glob) => glob.matches(names));
   }
 
+  /** Whether `.git` of the root is left out only because no pattern names it. */
+  leavesOutGit(): boolean {
+    const git = ['.git'];
+    if (this.#namingGit.length > 0 || this.#exclude.some((glob) => glob.covers(git))) return false;
+    return (this.#dotfiles && this.root() === 'all') || this.#include.some((glob) => glob.covers(git));
+  }
+
   #inherits(names: readonly string[], parent: FolderMatch): boolean {
     if (parent !== 'all' || (names.length === 1 && names[0] === '.git')) return false;
     return this.#dotfiles || names.at(-1)?.startsWith('.') !== true;

@@ -39,7 +39,11 @@ async function collect(over: Partial<CollectRequest> = {}, signal = new AbortCon
   return entries;
 }
 
-const paths = async (over: Partial<CollectRequest> = {}) => (await collect(over)).map((entry) => entry.path).toSorted();
+const paths = async (over: Partial<CollectRequest> = {}) =>
+  (await collect(over))
+    .filter((entry) => !('byRule' in entry))
+    .map((entry) => entry.path)
+    .toSorted();
 
 async function textOf(bytes: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
@@ -73,6 +77,20 @@ describe('what matches', () => {
     expect(await paths({ include: ['**', '.*', '*', '.g*/**'], dotfiles: true })).toEqual(['a.txt', 'sub/.git/config']);
     expect(await paths({ include: ['.git'] })).toEqual(['.git/config']);
     expect(await paths({ include: ['.git/con*'] })).toEqual(['.git/config']);
+  });
+
+  it('says that .git is left out where a pattern means all, and only there', async () => {
+    files('.git/config', 'a.txt');
+    const left = async (over: Partial<CollectRequest>) =>
+      (await collect(over)).filter((entry) => 'byRule' in entry && entry.byRule);
+    const note = { kind: 'refused', path: '.git', why: 'a pattern must name it', byRule: true };
+    expect(await left({ dotfiles: true })).toEqual([note]);
+    expect(await left({ include: ['.*'] })).toEqual([note]);
+    expect(await left({})).toEqual([]);
+    expect(await left({ include: ['.', '.git'], dotfiles: true })).toEqual([]);
+    expect(await left({ dotfiles: true, exclude: ['.git'] })).toEqual([]);
+    rmSync(join(root, '.git'), { recursive: true });
+    expect(await left({ dotfiles: true })).toEqual([]);
   });
 
   it('finds what braces with a slash inside mean', async () => {
@@ -153,6 +171,15 @@ describe('links and things that are no files', () => {
     expect((await collect({ include: ['alias/*', 'etc/**'] })).map(({ kind, path }) => [kind, path])).toEqual([
       ['refused', 'etc'],
     ]);
+  });
+
+  it('refuses device nodes, which a root inside could have made', async () => {
+    files('a.txt');
+    execFileSync('mknod', [join(root, 'disk'), 'b', '7', '0']);
+    execFileSync('mknod', [join(root, 'zero'), 'c', '1', '5']);
+    const entries = await collect();
+    expect(entries.map(({ kind, path }) => `${kind} ${path}`)).toEqual(['file a.txt', 'refused disk', 'refused zero']);
+    expect(entries[1]).toMatchObject({ why: 'disk was not collected: it is a device, a FIFO or a socket.' });
   });
 
   it('refuses FIFOs and sockets without waiting for them', async () => {

@@ -1,0 +1,138 @@
+import { type Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
+import { type Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { encoded, queryText, Signer, type SigningKeys } from './signature.js';
+
+const maxErrorBytes = 16_384;
+/** A store that asks for less is left alone for a random part of this, in milliseconds. */
+const slowDownMs = 1_000;
+
+/** What the SDK has found out: where the bucket is, and who we are. */
+export interface LeanConfig {
+  /** URL of the bucket, without a slash at its end. */
+  readonly bucketUrl: () => Promise<URL>;
+  readonly region: () => Promise<string>;
+  readonly keys: () => Promise<SigningKeys>;
+  /** By how much our clock is behind that of the server, in milliseconds. */
+  readonly clockOffsetMs: () => number;
+  readonly agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
+  readonly silenceMs: number;
+}
+
+export interface LeanPut {
+  readonly key: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+}
+
+/** Refused for good. Looks like an error of the SDK. */
+export class Refused extends Error {
+  readonly $metadata: { readonly httpStatusCode: number };
+
+  constructor(status: number, code: string) {
+    super(code);
+    this.name = code;
+    this.$metadata = { httpStatusCode: status };
+  }
+}
+
+/**
+ * Sends bytes to S3 with as little work as can be: the SDK takes a millisecond of CPU for each request. What needs more
+ * than one try is left to the SDK, which knows how to wait, to follow the bucket to its region, and to set its clock.
+ */
+export class LeanClient {
+  readonly #config: LeanConfig;
+  #place: Promise<{ readonly url: URL; readonly signer: Signer }> | undefined;
+
+  constructor(config: LeanConfig) {
+    this.#config = config;
+  }
+
+  /** The ETag; undefined where the SDK should try. Rejects with `Refused`, or when aborted. */
+  async put(put: LeanPut, signal: AbortSignal): Promise<string | undefined> {
+    const { keys, clockOffsetMs } = this.#config;
+    this.#place ??= this.#find();
+    const { url, signer } = await this.#place;
+    const query = put.query ?? {};
+    const base = url.pathname === '/' ? '' : url.pathname;
+    const path = `${base}/${put.key.split('/').map(encoded).join('/')}`;
+    const { host } = url;
+    const now = new Date(Date.now() + clockOffsetMs());
+    const unsigned = { method: 'PUT', host, path, query, headers: put.headers ?? {}, sha256: put.sha256 };
+    const headers = signer.sign(unsigned, await keys(), now);
+    const search = queryText(query);
+    signal.throwIfAborted();
+    let answer: Answer;
+    try {
+      answer = await this.#send(url, search === '' ? path : `${path}?${search}`, headers, put.bytes, signal);
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
+    const { status, etag, text } = answer;
+    if (status >= 200 && status < 300) return etag ?? '';
+    const code = /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1] ?? 'no code';
+    if (status === 503 || status === 429) await sleep(Math.random() * slowDownMs, undefined, { signal });
+    if (status >= 500 || status < 400 || again.has(code) || [408, 429].includes(status)) return undefined;
+    throw new Refused(status, code);
+  }
+
+  async #find() {
+    const { bucketUrl, region } = this.#config;
+    return { url: await bucketUrl(), signer: new Signer(await region()) };
+  }
+
+  #send(
+    url: URL,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { agents, silenceMs } = this.#config;
+    const secure = url.protocol === 'https:';
+    const options = {
+      method: 'PUT',
+      hostname: url.hostname.replaceAll(/^\[|\]$/g, ''),
+      port: url.port,
+      path,
+      headers: { ...headers, 'content-length': bytes.length },
+      signal,
+      timeout: silenceMs,
+    };
+    return new Promise((resolve, reject) => {
+      const call = secure
+        ? httpsRequest({ ...options, agent: agents.https })
+        : httpRequest({ ...options, agent: agents.http });
+      call.once('response', (response) => void answerOf(response).then(resolve, reject));
+      call.once('timeout', () => call.destroy(new Error('the server is silent')));
+      call.once('error', reject);
+      call.end(bytes);
+    });
+  }
+}
+
+/** Errors with a 4xx that another try can mend, with what their answer says. */
+const again: ReadonlySet<string> = new Set([
+  'RequestTimeTooSkewed',
+  'RequestTimeout',
+  'AuthorizationHeaderMalformed',
+  'ExpiredToken',
+  'PermanentRedirect',
+  'TemporaryRedirect',
+]);
+
+interface Answer {
+  readonly status: number;
+  readonly etag: string | undefined;
+  readonly text: string;
+}
+
+async function answerOf(response: IncomingMessage): Promise<Answer> {
+  let text = '';
+  for await (const bytes of response) if (text.length < maxErrorBytes) text += String(bytes);
+  return { status: response.statusCode ?? 0, etag: response.headers.etag, text };
+}
