@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { readyWorker, startServer, type TestServer } from '../support/cluster.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
@@ -51,5 +52,19 @@ describe('a worker that is cut off from the server', () => {
     expect(await server.when(id, ['cancelled'])).toMatchObject({ epoch: now, worker: 'other' });
     expect(await server.output(id)).toBe(`attempt ${now}\n`);
     await until('none', seen(7001, now));
+  });
+});
+
+describe('a build that uses every core', () => {
+  it('keeps its lease: the agent renews it in time', async () => {
+    const server = await startServer(short);
+    await readyWorker(server, { flags: ['--name', 'busy'] });
+    const loops = availableParallelism() * 8;
+    const hog = `i=0; while [ $i -lt ${loops} ]; do timeout 18 sh -c 'while :; do :; done' & i=$((i+1)); done; wait`;
+    const id = await server.submit({ name: 'busy', onLost: 'requeue', attempts: 9, steps: [{ run: hog }] });
+    const epoch = await runsAt(server, id, 'busy');
+    const end = await server.when(id, ['succeeded']);
+    expect(end).toMatchObject({ epoch, worker: 'busy' });
+    expect(end.steps[0]?.durationMs).toBeGreaterThan(2 * short.leaseTtlMs);
   });
 });
