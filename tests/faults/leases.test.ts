@@ -1,6 +1,7 @@
 import { HttpTransport, type Lease, RitmoError } from '@ritmo/agent-core';
 import type { JobResult } from '@ritmo/protocol';
 import { readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -185,5 +186,19 @@ describe('an attempt that was given away', () => {
     expect(await server.job(id)).toEqual(before);
     await late.transport.finish(late.lease, result, signal);
     expect(await server.job(id)).toMatchObject({ state: 'succeeded', worker: 'late', epoch: lease.epoch + 1 });
+  });
+});
+
+describe('a build that uses every core', () => {
+  it('keeps its lease: the agent renews it in time', async () => {
+    const server = await startServer(shortLeases);
+    await readyWorker(server, { flags: ['--name', 'busy'] });
+    const loops = availableParallelism() * 8;
+    const hog = `i=0; while [ $i -lt ${loops} ]; do timeout 18 sh -c 'while :; do :; done' & i=$((i+1)); done; wait`;
+    const id = await server.submit({ name: 'busy', onLost: 'requeue', attempts: 9, steps: [{ run: hog }] });
+    const epoch = await runsAt(server, id, 'busy');
+    const end = await server.when(id, ['succeeded']);
+    expect(end).toMatchObject({ epoch, worker: 'busy' });
+    expect(end.steps[0]?.durationMs).toBeGreaterThan(2 * shortLeases.leaseTtlMs);
   });
 });
