@@ -5,11 +5,11 @@ import type { Lab } from './lab.js';
 
 const ended = ['succeeded', 'failed', 'cancelled', 'timed_out', 'errored'];
 
-/**
- * Faults that a build survives: whatever the server or the clocks do, it goes on and ends well. Builds in Docker also
- * outlive their agent.
- */
+/** Faults that a build survives: whatever the server or the clocks do, it goes on and ends well. */
 const harmless: ReadonlySet<Fault> = new Set<Fault>(['server', 'memory', 'clock']);
+
+/** Faults that builds in Docker survive as well: they outlive their agent. */
+const outlived: ReadonlySet<Fault> = new Set<Fault>(['agent', 'upgrade']);
 
 interface SeenAttempt {
   readonly epoch: number;
@@ -29,7 +29,7 @@ export async function brokenPromises(lab: Lab, job: JobDetail, { fault }: Plan):
       broken.push(`the log of attempt ${epoch} has ${bytes.length} of ${log.length} bytes`);
     if (epoch === job.epoch && !log.sealed && began(job)) broken.push('its log is not sealed');
   }
-  const goesOn = harmless.has(fault) || (fault === 'agent' && lab.isolation === 'docker');
+  const goesOn = harmless.has(fault) || (outlived.has(fault) && lab.isolation === 'docker');
   broken.push(...brokenEnd(job, attempts), ...attempts.flatMap((attempt) => brokenLog(job, attempt, fault)));
   broken.push(...(await brokenArtifacts(lab, job)));
   if (job.name === 'loud' && goesOn && job.state !== 'succeeded')
