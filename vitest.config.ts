@@ -8,18 +8,23 @@ const conditions = ['@ritmo/source', ...defaultServerConditions.filter((name) =>
 const cpus = availableParallelism();
 const withDocker = 'tests/support/docker-daemon.ts';
 const dockerTests = 'packages/executor-docker/test/**/*.int.test.ts';
+/** Kills daemons, and so needs one of its own. */
+const dockerStorm = 'tests/faults/docker-storm.test.ts';
 
 /** What cannot run here: nothing in CI, elsewhere what needs a Docker daemon that cannot be had. */
-function cannotRun(): string[] {
+function cannotRun(): { readonly integration: string[]; readonly e2e: string[] } {
   const started =
     process.getuid?.() === 0 && ['/usr/bin/dockerd', '/usr/sbin/dockerd'].some((path) => existsSync(path));
+  if (started || process.env['CI'] === 'true') return { integration: [], e2e: [] };
   const there = process.env['DOCKER_HOST'] !== undefined || existsSync('/var/run/docker.sock');
-  if (started || there || process.env['CI'] === 'true') return [];
-  process.stderr.write(
-    `Not run: ${dockerTests}. They need root and dockerd (apt-get install docker.io), or DOCKER_HOST.\n`,
-  );
-  return [dockerTests];
+  const integration = there ? [] : [dockerTests];
+  const names = [...integration, dockerStorm].join(' and ');
+  const or = there ? '' : ', or DOCKER_HOST for the former';
+  process.stderr.write(`Not run: ${names}. They need root and dockerd (apt-get install docker.io)${or}.\n`);
+  return { integration, e2e: [dockerStorm] };
 }
+
+const left = cannotRun();
 
 /** A project that reads our packages from their sources, so that no test needs a build. */
 function project(test: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {
@@ -46,7 +51,7 @@ export default defineConfig({
       project({
         name: 'integration',
         include: ['packages/*/test/**/*.int.test.ts', 'tests/repo/**/*.int.test.ts'],
-        exclude: ['**/node_modules/**', ...cannotRun()],
+        exclude: ['**/node_modules/**', ...left.integration],
         globalSetup: [withDocker],
         pool: 'forks',
         testTimeout: 180_000,

@@ -1,7 +1,11 @@
+import { image, LabDaemon } from '../../tests/faults/storm/daemon.js';
 import { figure, milliseconds, percentile } from './figures.js';
 import { startSystem, type System } from './system.js';
 
 const rounds = 100;
+const cutRounds = 10;
+/** The longest pause between two heartbeats: 10 s and a fifth. */
+const beatMs = 12_000;
 /** The step notes when the signal came, by the clock of the machine, and then obeys it. */
 const silent = {
   version: 1,
@@ -22,12 +26,6 @@ function isolations(): readonly string[] {
   return (process.env['RITMO_BENCH_ISOLATION'] ?? 'process').split(',');
 }
 
-/** What a container runs in, where the executor has images. */
-function imageOf(isolation: string): object {
-  const image = process.env['RITMO_BENCH_IMAGE'];
-  return isolation === 'docker' && image !== undefined ? { image: { reference: image } } : {};
-}
-
 /** Resolves when the build has printed the words. */
 async function printed(system: System, id: string, words: string): Promise<void> {
   const log = await system.get(`/v1/jobs/${id}/log?follow=1`);
@@ -40,21 +38,41 @@ async function printed(system: System, id: string, words: string): Promise<void>
 }
 
 async function measure(isolation: string): Promise<void> {
-  await using system = await startSystem({ maxConcurrent: 2, isolation });
+  await using daemon = isolation === 'docker' ? await LabDaemon.start() : undefined;
+  await using system = await startSystem({
+    maxConcurrent: 2,
+    isolation,
+    ...(daemon && { env: { DOCKER_HOST: daemon.address } }),
+  });
+  const job = { ...silent, ...(daemon && { image }) };
   const signalled: number[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    const id = await system.submit({ ...silent, ...imageOf(isolation) });
-    await printed(system, id, 'ready');
-    const asked = Date.now();
-    const answer = await system.cancel(id);
-    if (!answer.ok) throw new Error(`cancel: ${answer.status}`);
-    await system.ended(id);
-    const output = await (await system.get(`/v1/jobs/${id}/log.txt`)).text();
-    const at = /^(\d{19})$/m.exec(output)?.[1];
-    if (at === undefined) throw new Error(`the step did not see the signal:\n${output}`);
-    signalled.push(Number(BigInt(at) / 1000n) / 1000 - asked);
-  }
+  for (let round = 0; round < rounds; round += 1) signalled.push(await one(system, job));
   const [p50, p99] = [percentile(signalled, 0.5), percentile(signalled, 0.99)];
   figure(`${isolation}: cancel call to SIGTERM of a silent step, p50`, milliseconds(p50), '< 200 ms', p50 < 200);
   figure(`${isolation}: cancel call to SIGTERM of a silent step, p99`, milliseconds(p99), '< 1000 ms', p99 < 1000);
+  system.tap.breaks = (path) => path.includes('/events');
+  const late: number[] = [];
+  for (let round = 0; round < cutRounds; round += 1) late.push(await one(system, job, () => system.tap.cut()));
+  const longest = Math.max(...late);
+  figure(
+    `${isolation}: with the event stream cut, longest of ${cutRounds}`,
+    milliseconds(longest),
+    '< 12 s',
+    longest < beatMs,
+  );
+}
+
+/** Milliseconds from the cancel call to the signal; `before` is called right before it. */
+async function one(system: System, job: object, before: () => void = () => undefined): Promise<number> {
+  const id = await system.submit(job);
+  await printed(system, id, 'ready');
+  before();
+  const asked = Date.now();
+  const answer = await system.cancel(id);
+  if (!answer.ok) throw new Error(`cancel: ${answer.status}`);
+  await system.ended(id);
+  const output = await (await system.get(`/v1/jobs/${id}/log.txt`)).text();
+  const at = /^(\d{19})$/m.exec(output)?.[1];
+  if (at === undefined) throw new Error(`the step did not see the signal:\n${output}`);
+  return Number(BigInt(at) / 1000n) / 1000 - asked;
 }

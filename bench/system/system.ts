@@ -34,6 +34,8 @@ export async function startSystem(options: {
   readonly isolation?: string;
   /** More flags for the worker. */
   readonly flags?: readonly string[];
+  /** More variables for the worker. */
+  readonly env?: Readonly<Record<string, string>>;
 }): Promise<System> {
   const folder = await mkdtemp(join(tmpdir(), 'ritmo-bench-'));
   await chmod(folder, 0o711);
@@ -41,24 +43,27 @@ export async function startSystem(options: {
   const server = run(['api-server', '--data-dir', dataDir, '--port', '0']);
   const url = await lineOf(server, /(http:\/\/[\w.:[\]-]+:\d+)/);
   const tap = await startTap(url);
-  const agent = run([
-    ...[
-      'start',
-      '--api-server',
-      options.tapped === false ? url : tap.url,
-      '--token-file',
-      join(dataDir, 'registration.token'),
+  const agent = run(
+    [
+      ...[
+        'start',
+        '--api-server',
+        options.tapped === false ? url : tap.url,
+        '--token-file',
+        join(dataDir, 'registration.token'),
+      ],
+      ...[
+        '--state-dir',
+        join(folder, 'agent'),
+        '--isolation',
+        options.isolation ?? 'process',
+        '--max-concurrent',
+        String(options.maxConcurrent),
+      ],
+      ...(options.flags ?? []),
     ],
-    ...[
-      '--state-dir',
-      join(folder, 'agent'),
-      '--isolation',
-      options.isolation ?? 'process',
-      '--max-concurrent',
-      String(options.maxConcurrent),
-    ],
-    ...(options.flags ?? []),
-  ]);
+    options.env,
+  );
   const token = (await readFile(join(dataDir, 'user.token'), 'utf8')).trim();
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   await lineOf(agent, /takes jobs/);
@@ -92,12 +97,12 @@ export async function startSystem(options: {
 }
 
 /** With RITMO_BENCH_PROFILE=FOLDER each process leaves a CPU profile there, for the developer tools of a browser. */
-function run(args: readonly string[]): ChildProcess {
+function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   const folder = process.env['RITMO_BENCH_PROFILE'];
   const profile = folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
   return spawn(process.execPath, [...profile, bin, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production' },
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production', ...env },
   });
 }
 

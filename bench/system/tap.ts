@@ -16,6 +16,10 @@ export interface Tap extends AsyncDisposable {
   readonly url: string;
   readonly calls: readonly TappedCall[];
   clear(): void;
+  /** Which calls break before the server hears of them; none where it is not set. */
+  breaks: (path: string) => boolean;
+  /** Breaks all connections that there are. */
+  cut(): void;
 }
 
 const keptBody = 65_536;
@@ -25,7 +29,23 @@ export async function startTap(target: string): Promise<Tap> {
   const { hostname, port } = new URL(target);
   const calls: TappedCall[] = [];
   const agent = new Agent({ keepAlive: true });
+  const tap = {
+    url: '',
+    calls,
+    breaks: (_path: string) => false,
+    clear: () => void calls.splice(0),
+    cut: () => server.closeAllConnections(),
+    async [Symbol.asyncDispose]() {
+      agent.destroy();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
   const server = createServer((from, to) => {
+    if (tap.breaks(from.url ?? '')) {
+      from.destroy();
+      return;
+    }
     const asked = performance.now();
     const options = { hostname, port, path: from.url, method: from.method, headers: from.headers, agent };
     const onward = request(options, (answer: IncomingMessage) => {
@@ -45,14 +65,6 @@ export async function startTap(target: string): Promise<Tap> {
     from.pipe(onward);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    calls,
-    clear: () => void calls.splice(0),
-    async [Symbol.asyncDispose]() {
-      agent.destroy();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  tap.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return tap;
 }

@@ -45,20 +45,22 @@ describe('a cancel', () => {
   it('right after a restart of the server reaches the worker as soon as it is back', async () => {
     const dataDir = await temporaryFolder();
     const first = await serverProcess(dataDir);
-    await readyWorker(first.server);
+    const worker = await readyWorker(first.server);
     const id = await first.server.submit(silent);
     await first.server.when(id, ['running']);
     first.program.kill('SIGKILL');
     await first.program.ended;
     const second = await serverProcess(dataDir, first.port);
     await cancelled(second.server, id);
+    worker.kill('SIGTERM');
+    await worker.ended;
   });
 
   it('that was asked for before the server died is not forgotten', async () => {
     const dataDir = await temporaryFolder();
     const first = await serverProcess(dataDir);
     const proxy = await startFaultProxy(first.server.url);
-    await readyWorker(first.server, { url: proxy.url });
+    const worker = await readyWorker(first.server, { url: proxy.url });
     const id = await first.server.submit(silent);
     await first.server.when(id, ['running']);
     proxy.fault = () => 'reset';
@@ -69,5 +71,7 @@ describe('a cancel', () => {
     proxy.fault = () => 'pass';
     expect(await second.server.when(id, ['cancelled'])).toMatchObject({ failure: { code: 'RITMO_CANCELLED' } });
     expect(await processesWithMarker(id)).toEqual([]);
+    worker.kill('SIGTERM');
+    await worker.ended;
   });
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readyWorker, serverProcess, startServer, startWorker, stateFolder } from '../support/cluster.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
+import { untilProcesses } from '../support/processes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { mountsBelow, namesIn, processesWithMarker } from '../support/witness.js';
 
@@ -121,9 +122,12 @@ describe('an outage of the server', () => {
 });
 
 describe('a name that is taken over by its own installation', () => {
-  it('supersedes the old agent, which ends and does not come back', async () => {
+  it('supersedes the old agent, which kills its builds, ends and does not come back; none of them runs twice', async () => {
     const server = await startServer({ heartbeatMs: 200 });
     const worker = await readyWorker(server, { flags: ['--name', 'one'] });
+    const id = await server.submit({ name: 'held', steps: [{ run: 'sleep 7201.1' }] });
+    await server.when(id, ['running']);
+    await untilProcesses('some', 'sleep\u00007201.1');
     const stateDir = await stateFolder();
     await mkdir(stateDir);
     for (const file of ['owner-id', 'resume-keys.json'])
@@ -132,6 +136,9 @@ describe('a name that is taken over by its own installation', () => {
     await next.stderr.waitFor(/takes jobs/);
     expect((await worker.ended).exitCode).not.toBe(0);
     expect(worker.stderr.text).toContain('RITMO_SUPERSEDED');
+    expect(await processesWithMarker('sleep\u00007201.1')).toEqual([]);
+    // The new one knows nothing of it, and says so.
+    expect(await server.when(id, ['lost'])).toMatchObject({ epoch: 1, attempts: [{ epoch: 1 }] });
     next.kill('SIGTERM');
     await next.ended;
   });

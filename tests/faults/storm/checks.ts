@@ -8,6 +8,9 @@ const ended = ['succeeded', 'failed', 'cancelled', 'timed_out', 'errored'];
 /** Faults that a build survives: whatever the server or the clocks do, it goes on and ends well. */
 const harmless: ReadonlySet<Fault> = new Set<Fault>(['server', 'memory', 'clock']);
 
+/** Faults that builds in Docker survive as well: they outlive their agent. */
+const outlived: ReadonlySet<Fault> = new Set<Fault>(['agent', 'upgrade']);
+
 interface SeenAttempt {
   readonly epoch: number;
   readonly state: string;
@@ -26,9 +29,10 @@ export async function brokenPromises(lab: Lab, job: JobDetail, { fault }: Plan):
       broken.push(`the log of attempt ${epoch} has ${bytes.length} of ${log.length} bytes`);
     if (epoch === job.epoch && !log.sealed && began(job)) broken.push('its log is not sealed');
   }
+  const goesOn = harmless.has(fault) || (outlived.has(fault) && lab.isolation === 'docker');
   broken.push(...brokenEnd(job, attempts), ...attempts.flatMap((attempt) => brokenLog(job, attempt, fault)));
   broken.push(...(await brokenArtifacts(lab, job)));
-  if (job.name === 'loud' && harmless.has(fault) && job.state !== 'succeeded')
+  if (job.name === 'loud' && goesOn && job.state !== 'succeeded')
     broken.push(`a build that nothing hit is ${job.state}`);
   if (job.name === 'again' && fault !== 'build' && job.state !== 'succeeded')
     broken.push(`a build that may run again is ${job.state}`);

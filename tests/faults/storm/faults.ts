@@ -3,7 +3,8 @@ import { randomOf } from './random.js';
 export type Isolation = 'process' | 'docker';
 
 /**
- * What goes wrong in a round. `agent`, `server`, `daemon`: SIGKILL, and started again. `build`: SIGKILL of a process of
+ * What goes wrong in a round. `agent`, `server`, `daemon`: SIGKILL, and started again. `upgrade`: SIGUSR2 leaves the
+ * builds to the next agent. `build`: SIGKILL of a process of
  * a build. `frozen-agent`, `silent-server`: SIGSTOP, later SIGCONT. `memory`: a build takes more than its limit.
  * `disk`: the file system of the state directory is full for a while. `clock`: the wall clock of the agent or of the
  * server jumps, by up to a day, forth or back.
@@ -12,6 +13,7 @@ export type Fault =
   | 'agent'
   | 'server'
   | 'daemon'
+  | 'upgrade'
   | 'build'
   | 'frozen-agent'
   | 'silent-server'
@@ -33,7 +35,7 @@ const everywhere: readonly Fault[] = [
 /** What can go wrong with an executor. */
 export const faultsOf: Readonly<Record<Isolation, readonly Fault[]>> = {
   process: everywhere,
-  docker: ['daemon', ...everywhere],
+  docker: ['daemon', 'upgrade', ...everywhere],
 };
 
 export interface Plan {
@@ -54,6 +56,7 @@ const longest: Readonly<Record<Fault, number>> = {
   agent: 600,
   server: 600,
   daemon: 600,
+  upgrade: 600,
   build: 0,
   'frozen-agent': 14_000,
   'silent-server': 14_000,

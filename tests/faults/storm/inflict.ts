@@ -17,6 +17,11 @@ export async function inflict(lab: Lab, plan: Plan, marker: string): Promise<voi
       await delay(forMs);
       await (fault === 'agent' ? lab.startAgent() : lab.startServer());
       return;
+    case 'upgrade':
+      await lab.agent?.end('SIGUSR2');
+      await delay(forMs);
+      await lab.startAgent();
+      return;
     case 'daemon':
       await lab.daemon?.kill();
       await delay(forMs);

@@ -55,7 +55,7 @@ export class LabProcess {
   }
 
   /** Sends a signal and waits for the end; its exit code, or null where the signal killed it. */
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+  async end(signal: 'SIGTERM' | 'SIGUSR2' | 'SIGKILL'): Promise<number | null> {
     this.signal(signal);
     await this.#exit;
     return this.#child.exitCode;

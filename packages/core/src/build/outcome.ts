@@ -46,7 +46,8 @@ const stops = {
 
 /** The verdict of a step that did not succeed by itself. `name` is masked. */
 export function stepFailed(name: string, exit: StepExit, durationMs: number, timeoutMs?: number): Verdict {
-  const step = `step ${JSON.stringify(name)}`;
+  // Named by its script where it has no name: quotes of that are shown as they are.
+  const step = name.includes('"') ? `step '${name}'` : `step "${name}"`;
   const after = `after ${showDuration(durationMs)}`;
   if (exit.status === 'cancelled') {
     const detail =

@@ -39,6 +39,11 @@ describe('the outcome of a build', () => {
     expect(entry.notes.at(-1)).toMatch(/^failed: step "Test" exited with 3/);
   });
 
+  it('names a step without a name by its script, with the quotes of that as they are', async () => {
+    const { result } = await run({ steps: [{ run: '# "a" \\ b\nsignal KILL "x"' }] });
+    expect(result.failure?.message).toMatch(/^step 'signal KILL "x"' was ended by/);
+  });
+
   it('lets failure and always steps run after a failure, and only those', async () => {
     const { result, entry } = await run({
       steps: [
