@@ -61,6 +61,7 @@ export const detachKeys = ['config', 'stateDir'] as const;
 export const artifactsKeys = [...connectionKeys, 'artifactsDir', 'json'] as const;
 export const logsKeys = [...connectionKeys, 'follow', 'logAttempt', 'json'] as const;
 export const doctorKeys = [...connectionKeys, ...executorKeys, 'json'] as const;
+export const vmKeys = ['config', ...executorKeys] as const;
 export const apiServerKeys = [
   'config',
   'dataDir',
