@@ -10,7 +10,7 @@ export async function loud(): Promise<void> {
   await using system = await startSystem({ maxConcurrent: builds, flags: ['--max-log-size', '64MiB'] });
   const ids: string[] = [];
   for (let build = 0; build < builds; build++) {
-    const run = `timeout ${seconds} yes 'as fast as it can'; true`;
+    const run = `timeout ${seconds} yes 'as fast as it can' || true`;
     ids.push(await system.submit({ version: 1, name: `build ${build}`, steps: [{ run }] }));
   }
   const samples: number[] = [];
@@ -18,7 +18,8 @@ export async function loud(): Promise<void> {
     await delay(1000);
     samples.push((await memoryOf(system.agentPid)).now);
   }
-  await Promise.all(ids.map((id) => system.ended(id)));
+  for (const { state } of await Promise.all(ids.map((id) => system.ended(id))))
+    if (state !== 'succeeded') throw new Error(`a build ended as ${state}`);
   const { peak } = await memoryOf(system.agentPid);
   const half = Math.floor(samples.length / 2);
   const highest = (from: number, to: number) => Math.max(...samples.slice(from, to));

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { cpuOf, figure, memoryOf, milliseconds, percentile } from '../system/figures.js';
 import { startSystem, type System } from '../system/system.js';
 
-const count = 1000;
-const phaseMs = 10_000;
+const count = Number(process.env['RITMO_BENCH_READERS'] ?? 1000);
+const phaseMs = 5_000;
 
 /** 1 MB at once, then 100 kB/s for as long as it is watched. */
 const script = `yes 'a line that is here when readers come' | head -c 1000000; while :; do printf '%010240d\\n' 0; sleep 0.1; done`;

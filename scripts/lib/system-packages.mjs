@@ -30,6 +30,7 @@ export const programs = [
   { binary: 'systemd-notify', package: 'systemd', why: 'tells systemd that a worker is ready' },
   { binary: 'zsh', package: 'zsh', why: 'shows that its command lines are completed' },
   { binary: 'fish', package: 'fish', why: 'shows that its command lines are completed' },
+  { binary: 'faketime', package: 'faketime', why: 'sets the clock of a worker in tests' },
   { binary: 'python3', package: 'python3-minimal', why: 'stands for systemd in a test' },
 ];
 

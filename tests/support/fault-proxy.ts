@@ -8,8 +8,9 @@ import { onTestFinished } from 'vitest';
  * What becomes of one call. `cut`: the server gets it and commits, and half of its answer arrives. `lose`: likewise,
  * and nothing arrives. `page`: a proxy's own 503 page, the server hears nothing. `reset`: the connection breaks
  * before the server hears of it. `cut-body`: likewise in the middle of the call's body. `hang`: nobody answers, ever.
+ * `spoil-body`: the first `line` of the call's body arrives as `lime`.
  */
-export type Fault = 'pass' | 'cut' | 'lose' | 'page' | 'reset' | 'cut-body' | 'hang';
+export type Fault = 'pass' | 'cut' | 'lose' | 'page' | 'reset' | 'cut-body' | 'hang' | 'spoil-body';
 
 /** A line that is slow. */
 export interface Line {
@@ -95,17 +96,18 @@ function forward(
   from: IncomingMessage,
   to: ServerResponse,
   { slowed, ...target }: Target,
-  fault: 'pass' | 'cut' | 'lose',
+  fault: 'pass' | 'cut' | 'lose' | 'spoil-body',
 ): void {
   const options = { ...target, path: from.url, method: from.method, headers: from.headers };
   const onward = request(options, (answer) => {
-    if (fault === 'pass') {
+    if (fault === 'pass' || fault === 'spoil-body') {
       to.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(to);
     } else void spoil(answer, to, fault);
   });
   onward.once('error', () => to.destroy());
   to.once('close', () => onward.destroy());
+  if (fault === 'spoil-body') from.once('data', spoilLine);
   void pipeSlowly(from, onward, slowed);
 }
 
@@ -121,6 +123,11 @@ async function pipeSlowly(from: IncomingMessage, onward: Writable, slowed: Targe
     // The caller went: its call goes no further.
     onward.destroy();
   }
+}
+
+function spoilLine(chunk: Buffer): void {
+  const at = chunk.indexOf('line');
+  if (at >= 0) chunk.write('lime', at);
 }
 
 async function spoil(answer: IncomingMessage, to: ServerResponse, fault: 'cut' | 'lose'): Promise<void> {

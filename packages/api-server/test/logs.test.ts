@@ -193,6 +193,8 @@ describe('following', () => {
     await reader.until('wrong');
     await build.seal('right');
     await expect(reader.rest()).rejects.toThrow(/terminated/);
+    expect(reader.response.headers.get('ritmo-log-edition')).toBe('1');
+    expect((await follow(build.jobId)).response.headers.get('ritmo-log-edition')).toBe('2');
   });
 
   test('one reader that does not read holds up neither the writer nor another reader', async () => {

@@ -3,7 +3,7 @@ import { peopleRoutes } from './routes/people.js';
 import { systemRoutes } from './routes/system.js';
 import { workerRoutes } from './routes/workers.js';
 
-export { attemptHeader, idempotencyHeader } from './routes/parts.js';
+export { attemptHeader, editionHeader, idempotencyHeader } from './routes/parts.js';
 export { type Answer, defaultBodyBytes, type Role, type Route } from './routes/route.js';
 
 /** Every call of worker API 1, by operationId. */

@@ -2,6 +2,12 @@ import type { LogStore } from './log-store.js';
 
 const chunkBytes = 256 * 1024;
 
+/** From where a follower reads, in the log as it was when he came. */
+export interface FollowStart {
+  readonly offset: number;
+  readonly edition: number;
+}
+
 /** What a follower asks about the attempt it reads. */
 export interface FollowScope {
   /** True once nothing more can come. */
@@ -9,25 +15,26 @@ export interface FollowScope {
   readonly signal: AbortSignal;
 }
 
-/** Bytes of one attempt's log from `offset`: what is there, then what comes, until the attempt is over. */
+/** Bytes of one attempt's log: what is there, then what comes, until the attempt is over. Throws where it is begun anew. */
 export async function* followLog(
   logs: LogStore,
   jobId: string,
   epoch: number,
-  offset: number,
+  { offset, edition }: FollowStart,
   scope: FollowScope,
 ): AsyncGenerator<Uint8Array, void, void> {
   const { log, release } = await logs.acquire(jobId, epoch);
   const { generation } = log;
   const following = log.follow();
   try {
+    if (logs.edition(jobId, epoch) !== edition) throw begunAnew();
     let at = offset;
     for (;;) {
       // Asked before reading: what arrived until then is read, nothing comes after, and no change is slept through.
       const { changes } = log;
       const over = scope.over();
       const bytes = await log.readShared(at);
-      if (log.generation !== generation) throw new Error('the log was begun anew');
+      if (log.generation !== generation) throw begunAnew();
       if (bytes.byteLength > 0) {
         at += bytes.byteLength;
         yield bytes;
@@ -39,6 +46,8 @@ export async function* followLog(
     release();
   }
 }
+
+const begunAnew = () => new Error('the log was begun anew');
 
 /** Bytes of a log as it is now. */
 export async function* readLog(

@@ -38,6 +38,11 @@ export class LogStore {
     });
   }
 
+  /** 1, and 2 once the log was begun anew. */
+  edition(jobId: string, epoch: number): number {
+    return this.#attempts.find(jobId, epoch)?.log_restarted ? 2 : 1;
+  }
+
   /** Offset that is wanted next. */
   async length(jobId: string, epoch: number): Promise<number> {
     const path = this.#path(jobId, epoch);

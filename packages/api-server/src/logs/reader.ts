@@ -2,7 +2,7 @@ import { endStates } from '@ritmo/protocol';
 import type { LeaseTable } from '../jobs/leases.js';
 import type { JobWatch } from '../jobs/watch.js';
 import type { JobStore } from '../store/jobs.js';
-import { followLog } from './follow.js';
+import { type FollowStart, followLog } from './follow.js';
 import type { LogStore } from './log-store.js';
 
 export interface LogReaderParts {
@@ -24,17 +24,17 @@ export class LogReader {
   followAttempt(
     jobId: string,
     epoch: number,
-    offset: number,
+    start: FollowStart,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, void> {
-    return followLog(this.#parts.logs, jobId, epoch, offset, { over: () => this.#over(jobId, epoch), signal });
+    return followLog(this.#parts.logs, jobId, epoch, start, { over: () => this.#over(jobId, epoch), signal });
   }
 
-  /** The latest attempt from `offset`, then each later one from its start, until the job ended. */
-  async *followJob(jobId: string, offset: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
+  /** The latest attempt from `start`, then each later one from its start, until the job ended. */
+  async *followJob(jobId: string, start: FollowStart, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     const { jobs, watch } = this.#parts;
     let next = Math.max(1, jobs.find(jobId)?.epoch ?? 1);
-    let from = offset;
+    let from = start;
     while (!signal.aborted) {
       const row = jobs.find(jobId);
       if (!row) return;
@@ -45,18 +45,18 @@ export class LogReader {
       }
       yield* this.#attempt(jobId, next, from, signal);
       next++;
-      from = 0;
+      from = { offset: 0, edition: 1 };
     }
   }
 
   async *#attempt(
     jobId: string,
     epoch: number,
-    offset: number,
+    start: FollowStart,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, void> {
     const nothing = this.#over(jobId, epoch) && (await this.#parts.logs.length(jobId, epoch)) === 0;
-    if (!nothing) yield* this.followAttempt(jobId, epoch, offset, signal);
+    if (!nothing) yield* this.followAttempt(jobId, epoch, start, signal);
   }
 
   /** True once nothing more of the attempt can come. A held lease answers without the database. */

@@ -15,6 +15,7 @@ import {
   workerList,
   workerSummary,
 } from '@ritmo/protocol';
+import { editionHeader } from '@ritmo/protocol/routes';
 import type { z } from 'zod';
 import { Http, type HttpAnswer, type Tls } from './http.js';
 
@@ -25,6 +26,15 @@ export interface ApiClientOptions {
   /** Of the role user; calls without one are refused by the server. */
   readonly token: string;
   readonly tls: Tls;
+}
+
+/** What of a log is asked for. */
+export interface LogQuery {
+  readonly attempt?: number;
+  readonly offset?: number;
+  readonly follow: boolean;
+  /** Told which edition of the log it is, before any byte of it; offsets count in one edition. */
+  readonly heard?: (edition: number) => void;
 }
 
 /** Silence of a server that answers at once. */
@@ -107,20 +117,22 @@ export class ApiClient implements AsyncDisposable {
   }
 
   /** The bytes of a log as they come; ends when the server has no more to say. */
-  async *log(
-    id: string,
-    from: { readonly attempt?: number; readonly offset?: number; readonly follow: boolean },
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
+  async *log(id: string, from: LogQuery, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const query = new URLSearchParams();
     if (from.attempt !== undefined) query.set('attempt', String(from.attempt));
     if (from.offset !== undefined) query.set('offset', String(from.offset));
     if (from.follow) query.set('follow', '1');
-    const answer = await this.#send('GET', `/v1/jobs/${encodeURIComponent(id)}/log?${query.toString()}`, signal, {
-      silenceMs: silentBuildMs,
-    });
-    if (answer.status === 200) yield* answer.body;
-    else throw refusal(answer.status, await answer.text(), this.#options.base);
+    const stop = new AbortController();
+    const path = `/v1/jobs/${encodeURIComponent(id)}/log?${query.toString()}`;
+    const answer = await this.#send('GET', path, AbortSignal.any([signal, stop.signal]), { silenceMs: silentBuildMs });
+    if (answer.status !== 200) throw refusal(answer.status, await answer.text(), this.#options.base);
+    try {
+      from.heard?.(Number(answer.header(editionHeader) ?? 1));
+      yield* answer.body;
+    } finally {
+      // Whoever reads no further needs no connection.
+      stop.abort();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,6 +10,8 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** Called once when the server is lost, and once, with nothing, when it is back. */
   readonly onConnection: (lost: RitmoError | undefined) => void;
+  /** Called when the log that was read so far does not stand any more, and comes again from its start. */
+  readonly onBegunAnew?: () => void;
   /** How long the server may be away, in milliseconds. */
   readonly patienceMs?: number;
   /** Pause before the second try, in milliseconds; doubled up to twenty times as long. */
@@ -19,6 +21,7 @@ export interface FollowOptions {
 /** How far the log was read. */
 interface Cursor {
   epoch: number;
+  edition: number;
   /** Bytes of whole lines of this attempt. */
   offset: number;
   /** With a last line that is not whole. */
@@ -31,7 +34,7 @@ interface Cursor {
  */
 export async function* follow(options: FollowOptions): AsyncGenerator<LogLine, JobDetail> {
   const { client, jobId, signal, onConnection, patienceMs = 10 * 60_000, pauseMs = 250 } = options;
-  const cursor: Cursor = { epoch: 0, offset: 0, received: 0 };
+  const cursor: Cursor = { epoch: 0, edition: 1, offset: 0, received: 0 };
   let pause = pauseMs;
   let reached = false;
   let lostAt: number | undefined;
@@ -52,6 +55,11 @@ export async function* follow(options: FollowOptions): AsyncGenerator<LogLine, J
       if (endStates.has(job.state) && hasAll(job, cursor)) return job;
     } catch (error) {
       if (isSilence(error)) continue;
+      if (error instanceof BegunAnew) {
+        Object.assign(cursor, { edition: error.edition, offset: 0, received: 0 });
+        options.onBegunAnew?.();
+        continue;
+      }
       if (!isAway(error) || !reached) throw error;
       if (lostAt === undefined) onConnection(error);
       lostAt ??= performance.now();
@@ -66,7 +74,10 @@ export async function* follow(options: FollowOptions): AsyncGenerator<LogLine, J
 async function* readOn({ client, jobId, signal }: FollowOptions, cursor: Cursor): AsyncGenerator<LogLine> {
   if (cursor.epoch > 0) {
     const splitter = new LogLineSplitter();
-    const from = { attempt: cursor.epoch, offset: cursor.offset, follow: true };
+    const heard = (edition: number) => {
+      if (edition !== cursor.edition) throw new BegunAnew(edition);
+    };
+    const from = { attempt: cursor.epoch, offset: cursor.offset, follow: true, heard };
     for await (const bytes of client.log(jobId, from, signal)) {
       for (const line of splitter.lines(bytes)) {
         cursor.offset += line.bytes;
@@ -80,16 +91,32 @@ async function* readOn({ client, jobId, signal }: FollowOptions, cursor: Cursor)
   const before = cursor.epoch;
   const splitter = new LogLineSplitter();
   let epoch = 0;
-  for await (const bytes of client.log(jobId, { follow: true }, signal)) {
+  let edition = 1;
+  const heard = (first: number) => void (edition = first);
+  for await (const bytes of client.log(jobId, { follow: true, heard }, signal)) {
     for (const line of splitter.lines(bytes)) {
-      if (line.record?.k === 'log') epoch = line.record.epoch;
+      if (line.record?.k === 'log') {
+        // What was heard is of the first attempt that comes.
+        if (epoch !== 0) edition = 1;
+        epoch = line.record.epoch;
+      }
       // Attempts that were read before come again.
       if (epoch <= before) continue;
-      if (epoch !== cursor.epoch) Object.assign(cursor, { epoch, offset: 0 });
+      if (epoch !== cursor.epoch) Object.assign(cursor, { epoch, edition, offset: 0 });
       cursor.offset += line.bytes;
       yield line;
     }
     if (epoch > before) cursor.received = cursor.offset + splitter.held;
+  }
+}
+
+/** The server has another edition of the log than was read. */
+class BegunAnew extends Error {
+  readonly edition: number;
+
+  constructor(edition: number) {
+    super('the log was begun anew');
+    this.edition = edition;
   }
 }
 

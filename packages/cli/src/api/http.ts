@@ -21,6 +21,7 @@ export interface HttpCall {
 
 export interface HttpAnswer {
   readonly status: number;
+  header(name: string): string | undefined;
   readonly body: AsyncIterable<Uint8Array>;
   /** The whole body. */
   text(): Promise<string>;
@@ -55,6 +56,7 @@ export class Http implements AsyncDisposable {
       });
       return {
         status: answer.statusCode,
+        header: (name) => [answer.headers[name.toLowerCase()]].flat()[0],
         body: reading(answer.body, url, signal),
         text: async () => Buffer.concat(await collect(reading(answer.body, url, signal))).toString('utf8'),
       };

@@ -28,6 +28,10 @@ export async function followJob(client: ApiClient, jobId: string, json: boolean,
       client,
       jobId,
       signal: stop.signal,
+      onBegunAnew() {
+        printer.pause();
+        say(yellow('The worker sent its log anew, since it was not what the server had. Here it is from its start.'));
+      },
       onConnection(lost) {
         printer.pause();
         say(lost === undefined ? dim('connected again') : yellow(`${lost.message} Trying again; the job goes on.`));

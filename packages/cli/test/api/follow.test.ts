@@ -17,15 +17,22 @@ class FakeServer {
   readonly calls: Array<{ attempt?: number; offset?: number }> = [];
   state: JobDetail['state'] = 'succeeded';
   readonly #logs: ReadonlyMap<number, string>;
-  readonly #breaks: Array<number | 'refused'>;
+  readonly #breaks: Array<number | 'refused' | undefined>;
 
-  constructor(logs: ReadonlyMap<number, string>, breaks: Array<number | 'refused'>) {
+  constructor(logs: ReadonlyMap<number, string>, breaks: Array<number | 'refused' | undefined>) {
     this.#logs = logs;
     this.#breaks = breaks;
   }
 
-  async *log(_id: string, from: { attempt?: number; offset?: number }): AsyncGenerator<Uint8Array> {
-    this.calls.push({ ...from });
+  edition = 1;
+
+  async *log(
+    _id: string,
+    from: { attempt?: number; offset?: number; heard?: (edition: number) => void },
+  ): AsyncGenerator<Uint8Array> {
+    const { heard, ...asked } = from;
+    this.calls.push(asked);
+    heard?.(this.edition);
     const whole = from.attempt === undefined ? [...this.#logs.values()].join('') : (this.#logs.get(from.attempt) ?? '');
     const bytes = Buffer.from(whole).subarray(from.offset ?? 0);
     const stop = this.#breaks.shift();
@@ -52,6 +59,7 @@ async function read(server: FakeServer, connection: string[] = [], patienceMs = 
     client: server,
     jobId: 'j',
     signal: new AbortController().signal,
+    onBegunAnew: () => connection.push('anew'),
     onConnection: (error) => connection.push(error === undefined ? 'back' : 'lost'),
     pauseMs: 0,
     patienceMs,
@@ -75,6 +83,28 @@ describe('following a log', () => {
     const { text, job } = await read(new FakeServer(logs, []));
     expect(text).toBe(first + second);
     expect(job.state).toBe('succeeded');
+  });
+
+  test('begins again where the log that it read was begun anew, and only there', async () => {
+    const server = new FakeServer(logs, [Buffer.byteLength(first) + 20, undefined]);
+    const before = server.log.bind(server);
+    // While the connection is lost, the second attempt's log becomes another.
+    server.log = (id, from) => {
+      if (from.attempt === 3) server.edition = 2;
+      return before(id, from);
+    };
+    const told: string[] = [];
+    const { text } = await read(server, told);
+    expect(text).toBe(first + second);
+    const cut = new FakeServer(logs, [Buffer.byteLength(first + second) - 5]);
+    const whole = cut.log.bind(cut);
+    cut.log = (id, from) => {
+      if (from.attempt === 3) cut.edition = 2;
+      return whole(id, from);
+    };
+    const lines = second.split('\n').slice(0, -2).join('\n');
+    expect((await read(cut, told)).text).toBe(`${first}${lines}\n${second}`);
+    expect(told).toContain('anew');
   });
 
   test('goes on without gap or repeat wherever the connection breaks', async () => {

@@ -4,6 +4,8 @@ import { epochHeader, logNextHeader, protocolHeader } from '../wire/common.js';
 
 /** Header of log answers to people: the attempt whose log it is. */
 export const attemptHeader = 'Ritmo-Attempt';
+/** Header of log answers to people: 1, and 2 once the log was begun anew since its bytes were not those of its seal. */
+export const editionHeader = 'Ritmo-Log-Edition';
 /** Header that makes a repeated submit harmless. */
 export const idempotencyHeader = 'Idempotency-Key';
 
@@ -30,3 +32,4 @@ export const epochHeaders = z.object({ [epochHeader]: wireEpoch });
 export const protocolHeaders = z.object({ [protocolHeader]: z.string().optional() });
 export const logNext = z.object({ [logNextHeader]: z.string() });
 export const attemptOf = z.object({ [attemptHeader]: z.string() });
+export const logOf = z.object({ [attemptHeader]: z.string(), [editionHeader]: z.string() });

@@ -16,6 +16,7 @@ import {
   flag,
   idempotencyHeader,
   jobParams,
+  logOf,
   pageQuery,
   wireEpoch,
   wireInt,
@@ -106,10 +107,11 @@ export const peopleRoutes = {
     description:
       'With `follow=1` what is there comes first and the rest as it arrives, until the attempt ended; without `attempt` ' +
       'a follow waits for the first attempt and goes on with the next one until the job ended. Offsets count the bytes ' +
-      'of one attempt; each attempt begins with its header record.',
+      'of one attempt; each attempt begins with its header record. A follow is cut off when its log is begun anew: the ' +
+      'edition tells whether an offset still counts.',
     params: jobParams,
     query: z.object({ attempt: wireEpoch.optional(), offset: wireInt.optional(), follow: flag.optional() }),
-    answers: { 200: { description: 'Log records.', contentType: 'application/x-ndjson', headers: attemptOf } },
+    answers: { 200: { description: 'Log records.', contentType: 'application/x-ndjson', headers: logOf } },
   },
   readLogText: {
     method: 'get',

@@ -1,5 +1,5 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import { attemptHeader, routes } from '@ritmo/protocol/routes';
+import { attemptHeader, editionHeader, routes } from '@ritmo/protocol/routes';
 import type { Context } from 'hono';
 import { notFound } from '../../errors.js';
 import { artifactEntryOf } from '../../jobs/views.js';
@@ -25,13 +25,18 @@ export function bindOutputCalls(app: OpenAPIHono<Env>, authenticator: Authentica
     const row = requireJob(services, params.id);
     const epoch = attemptOf(row, query.attempt);
     const offset = query.offset ?? 0;
-    const headers = { 'Content-Type': 'application/x-ndjson', ...(epoch > 0 && { [attemptHeader]: String(epoch) }) };
+    const edition = logs.edition(row.id, epoch);
+    const headers = {
+      'Content-Type': 'application/x-ndjson',
+      ...(epoch > 0 && { [attemptHeader]: String(epoch) }),
+      [editionHeader]: String(edition),
+    };
     const { controller, release } = childOf(services.closing);
     const source = !query.follow
       ? readLog(logs, row.id, epoch, offset)
       : query.attempt === undefined
-        ? logReader.followJob(row.id, offset, controller.signal)
-        : logReader.followAttempt(row.id, epoch, offset, controller.signal);
+        ? logReader.followJob(row.id, { offset, edition }, controller.signal)
+        : logReader.followAttempt(row.id, epoch, { offset, edition }, controller.signal);
     return answerDirectly(counted(source, metrics, query.follow === true, release), {
       outgoing: context.env.outgoing,
       headers,
