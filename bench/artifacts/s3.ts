@@ -12,6 +12,8 @@ import { figure, mebibytes } from '../system/figures.js';
 
 const mebibyte = 1024 ** 2;
 const bigBytes = Number(process.env['RITMO_BENCH_BYTES'] ?? 1024 * mebibyte);
+/** What a PUT to a store over a network waits at the least, in milliseconds. */
+const farMs = 5;
 const smallFiles = Number(process.env['RITMO_BENCH_FILES'] ?? 20_000);
 const lease = { jobId: 'bench', epoch: 1, token: '', ttlMs: 60_000 };
 
@@ -48,23 +50,31 @@ export async function artifacts(): Promise<void> {
     const memory = Number(stdout);
     figure('highest memory of a process that stores it', mebibytes(memory), '150 MiB', memory < 150 * mebibyte);
 
-    const content = Buffer.alloc(1024, 'x');
-    const alone = await measure(async () => {
-      for (let n = 0; n < smallFiles; n++) await put(port, `one/${n}`, [content], content.length);
-    });
-    const together = await measure(() =>
-      store(
-        port,
-        Array.from({ length: smallFiles }, (_, n) => bytesSource(content, `many/${n}`)),
-      ),
-    );
-    const small = alone / together;
-    figure(`${smallFiles} x 1 KiB, against one PUT after another`, `${small.toFixed(2)} x`, '8 x', small >= 8);
+    await many(port, smallFiles, 'against one PUT after another');
+    const far = spawn(process.execPath, [fileURLToPath(new URL('far-process.mjs', import.meta.url)), `${farMs}`]);
+    try {
+      const farPort = await new Promise<number>((resolve) => far.stdout.once('data', (line) => resolve(Number(line))));
+      await many(farPort, smallFiles / 10, `the same with a store ${farMs} ms away`);
+    } finally {
+      far.kill();
+    }
   } finally {
     server.kill();
     await new Promise((resolve) => server.once('exit', resolve));
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Small files, one plain PUT after another, and by the store. */
+async function many(port: number, count: number, name: string): Promise<void> {
+  const content = Buffer.alloc(1024, 'x');
+  const alone = await measure(async () => {
+    for (let n = 0; n < count; n++) await put(port, `one/${n}`, [content], content.length);
+  });
+  const sources = Array.from({ length: count }, (_, n) => bytesSource(content, `many/${n}`));
+  const together = await measure(() => store(port, sources));
+  const times = alone / together;
+  figure(`${count} x 1 KiB, ${name}`, `${times.toFixed(2)} x`, '8 x', times >= 8);
 }
 
 async function measure(work: () => Promise<unknown>): Promise<number> {

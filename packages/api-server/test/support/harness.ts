@@ -271,7 +271,12 @@ export class TestBuild {
   plan(files: readonly Record<string, unknown>[]) {
     return this.call<
       {
-        files: { artifactId: string; stored?: boolean; known?: boolean; upload?: { url: string; headers: Record<string, string> } }[];
+        files: {
+          artifactId: string;
+          stored?: boolean;
+          known?: boolean;
+          upload?: { url: string; headers: Record<string, string> };
+        }[];
       } & ErrorBody
     >('POST', '/artifacts', { body: files, headers: { 'Ritmo-Epoch': String(this.epoch) } });
   }
