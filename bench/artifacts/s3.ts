@@ -1,16 +1,19 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { ArtifactSource } from '@ritmo/agent-core';
 import { s3ArtifactStore } from '@ritmo/artifacts-s3';
 import { figure, mebibytes } from '../system/figures.js';
 
 const mebibyte = 1024 ** 2;
 const bigBytes = Number(process.env['RITMO_BENCH_BYTES'] ?? 1024 * mebibyte);
+/** What a PUT to a store over a network waits at the least, in milliseconds. */
+const farMs = 5;
 const smallFiles = Number(process.env['RITMO_BENCH_FILES'] ?? 20_000);
 const lease = { jobId: 'bench', epoch: 1, token: '', ttlMs: 60_000 };
 
@@ -29,34 +32,32 @@ export async function artifacts(): Promise<void> {
 
     // Twice and in turns: the first warms up, and neither has the better time of the machine.
     const plain: number[] = [];
+    const parts: number[] = [];
     const ours: number[] = [];
-    let memory = 0;
-    const before = process.memoryUsage.rss();
     for (let time = 0; time < 2; time++) {
       plain.push(
         await measure(() => put(port, `plain-${time}`, createReadStream(path, { highWaterMark: mebibyte }), bigBytes)),
       );
-      const watch = setInterval(() => (memory = Math.max(memory, process.memoryUsage.rss())), 20);
+      parts.push(await measure(() => putInParts(port, `parts-${time}`, path)));
       ours.push(await measure(() => store(port, [fileSource(path, `big-${time}`)])));
-      clearInterval(watch);
     }
     const big = Math.min(...plain) / Math.min(...ours);
     figure(`${bigBytes / mebibyte} MiB, against a plain PUT`, `${big.toFixed(2)} x`, '0.9 x', big >= 0.9);
-    const most = `${mebibytes(memory)}, ${mebibytes(before)} before`;
-    figure('memory of the process meanwhile', most, '150 MiB', memory < 150 * mebibyte);
+    const same = Math.min(...parts) / Math.min(...ours);
+    figure('the same, against plain PUTs of the same parts', `${same.toFixed(2)} x`, '0.9 x', same >= 0.9);
+    const child = fileURLToPath(new URL('store-process.mjs', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [child, `${port}`, path, `${bigBytes}`, 'memory']);
+    const memory = Number(stdout);
+    figure('highest memory of a process that stores it', mebibytes(memory), '150 MiB', memory < 150 * mebibyte);
 
-    const content = Buffer.alloc(1024, 'x');
-    const alone = await measure(async () => {
-      for (let n = 0; n < smallFiles; n++) await put(port, `one/${n}`, [content], content.length);
-    });
-    const together = await measure(() =>
-      store(
-        port,
-        Array.from({ length: smallFiles }, (_, n) => bytesSource(content, `many/${n}`)),
-      ),
-    );
-    const small = alone / together;
-    figure(`${smallFiles} x 1 KiB, against one PUT after another`, `${small.toFixed(2)} x`, '8 x', small >= 8);
+    await many(port, smallFiles, 'against one PUT after another');
+    const far = spawn(process.execPath, [fileURLToPath(new URL('far-process.mjs', import.meta.url)), `${farMs}`]);
+    try {
+      const farPort = await new Promise<number>((resolve) => far.stdout.once('data', (line) => resolve(Number(line))));
+      await many(farPort, Math.min(smallFiles, 2_000), `the same with a store ${farMs} ms away`);
+    } finally {
+      far.kill();
+    }
   } finally {
     server.kill();
     await new Promise((resolve) => server.once('exit', resolve));
@@ -64,7 +65,19 @@ export async function artifacts(): Promise<void> {
   }
 }
 
-async function measure(work: () => Promise<void>): Promise<number> {
+/** Small files, one plain PUT after another, and by the store. */
+async function many(port: number, count: number, name: string): Promise<void> {
+  const content = Buffer.alloc(1024, 'x');
+  const alone = await measure(async () => {
+    for (let n = 0; n < count; n++) await put(port, `one/${n}`, [content], content.length);
+  });
+  const sources = Array.from({ length: count }, (_, n) => bytesSource(content, `many/${n}`));
+  const together = await measure(() => store(port, sources));
+  const times = alone / together;
+  figure(`${count} x 1 KiB, ${name}`, `${times.toFixed(2)} x`, '8 x', times >= 8);
+}
+
+async function measure(work: () => Promise<unknown>): Promise<number> {
   const begin = performance.now();
   await work();
   return performance.now() - begin;
@@ -78,14 +91,14 @@ function put(
   key: string,
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   size: number,
-): Promise<void> {
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const call = request(
       { agent, port, method: 'PUT', path: `/bench/${key}`, headers: { 'Content-Length': size } },
       (answer) => {
         answer.resume();
         answer.once('end', () =>
-          answer.statusCode === 200 ? resolve() : reject(new Error(String(answer.statusCode))),
+          answer.statusCode === 200 ? resolve(answer.headers.etag ?? '') : reject(new Error(String(answer.statusCode))),
         );
       },
     );
@@ -95,6 +108,32 @@ function put(
       call.end();
     })();
   });
+}
+
+const partBytes = 8 * mebibyte;
+
+/** What the server can take in parts at all: the same requests, of one buffer, with no signature and no hash. */
+async function putInParts(port: number, key: string, path: string): Promise<void> {
+  const begun = await post(port, `${key}?uploads`, '');
+  const id = /<UploadId>([^<]+)/.exec(begun)?.[1] ?? '';
+  const etags: string[] = [];
+  let next = 0;
+  const lane = async () => {
+    for (let at = next++; at * partBytes < bigBytes; at = next++) {
+      const end = Math.min(bigBytes, (at + 1) * partBytes);
+      const body = createReadStream(path, { start: at * partBytes, end: end - 1, highWaterMark: mebibyte });
+      etags[at] = await put(port, `${key}?partNumber=${at + 1}&uploadId=${id}`, body, end - at * partBytes);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, lane));
+  const list = etags.map((etag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${etag}</ETag></Part>`).join('');
+  await post(port, `${key}?uploadId=${id}`, `<CompleteMultipartUpload>${list}</CompleteMultipartUpload>`);
+}
+
+async function post(port: number, key: string, body: string): Promise<string> {
+  const answer = await fetch(`http://127.0.0.1:${port}/bench/${key}`, { method: 'POST', body });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.text();
 }
 
 async function store(port: number, sources: readonly ArtifactSource[]): Promise<void> {

@@ -92,7 +92,8 @@ test('an upload that a server of the schema before took can be completed', async
   await rename(join(uploads, name), join(uploads, `${build.jobId}.1.artifact-1`));
   const db = new Libsql(join(api.dataDir, 'ritmo.db'));
   db.exec(`DROP INDEX artifacts_by_upload; DROP INDEX artifacts_listed;
-    ALTER TABLE artifacts DROP COLUMN upload_name; PRAGMA user_version = 2`);
+    ALTER TABLE artifacts DROP COLUMN upload_name;
+    DROP INDEX artifacts_by_size; ALTER TABLE jobs DROP COLUMN project; PRAGMA user_version = 2`);
   db.close();
   await api.boot();
   expect((await build.complete('artifact-1', sha256(good))).status).toBe(200);

@@ -133,15 +133,46 @@ test('empty files and links are stored without bytes', async () => {
   expect((await api.user('GET', `/v1/jobs/${build.jobId}/artifacts/artifact-2`)).body).toBe('');
 });
 
-test('content that the same job stored before is not asked for again; that of another job is', async () => {
+async function buildOf(project?: string): Promise<TestBuild> {
+  await api.submit({}, {}, project);
+  const made = await worker.claimOne();
+  await made.accept();
+  return made;
+}
+
+test('content that a job of the same project stored is not asked for again; that of another project is', async () => {
   await store(build);
   const same = { ...file, artifactId: 'artifact-2', path: 'copy', sha256: sha256(bytes) };
   expect((await build.plan([same])).body.files).toEqual([{ artifactId: 'artifact-2', stored: true }]);
-  await api.submit();
-  const other = await worker.claimOne();
-  await other.accept();
-  expect((await other.plan([same])).body.files[0]).toMatchObject({ upload: {} });
-  expect((await other.plan([same])).body.files[0]?.stored).toBeUndefined();
+  const sibling = await buildOf();
+  expect((await sibling.plan([same])).body.files).toEqual([{ artifactId: 'artifact-2', stored: true }]);
+  expect((await api.user('GET', `/v1/jobs/${sibling.jobId}/artifacts/artifact-2`)).body).toBe('report');
+  const foreign = await buildOf('other');
+  const [plan] = (await foreign.plan([same])).body.files;
+  expect(plan).toMatchObject({ upload: {} });
+  expect(plan?.stored).toBeUndefined();
+  expect(plan?.known).toBeUndefined();
+});
+
+test('a file of a size that the project has is asked for its sha256 before its bytes', async () => {
+  await store(build);
+  const sibling = await buildOf();
+  const [asked] = (await sibling.plan([file])).body.files;
+  expect(asked).toMatchObject({ known: true, upload: {} });
+  const same = { ...file, sha256: sha256(bytes) };
+  expect((await sibling.plan([same])).body.files).toEqual([{ artifactId: 'artifact-1', stored: true }]);
+
+  const other = new TextEncoder().encode('REPORT');
+  const third = await buildOf();
+  const [plan] = (await third.plan([{ ...file, sha256: sha256(other) }])).body.files;
+  expect(plan?.stored).toBeUndefined();
+  expect(plan?.known).toBeUndefined();
+  expect((await third.plan([{ ...file, sha256: sha256(bytes) }])).status).toBe(409);
+  expect((await third.upload('artifact-1', other)).status).toBe(200);
+  expect((await third.complete('artifact-1', sha256(other))).status).toBe(200);
+
+  const foreign = await buildOf('other');
+  expect((await foreign.plan([file])).body.files[0]?.known).toBeUndefined();
 });
 
 test('each attempt has its own files; the list shows those of the latest', async () => {

@@ -90,7 +90,6 @@ export class Bucket implements AsyncDisposable {
           bucketUrl: () => this.#url(),
           region: () => this.#client.config.region(),
           keys: () => this.#client.config.credentials(),
-          clockOffsetMs: () => this.#client.config.systemClockOffset,
           agents,
           silenceMs,
         });

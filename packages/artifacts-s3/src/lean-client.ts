@@ -13,8 +13,6 @@ export interface LeanConfig {
   readonly bucketUrl: () => Promise<URL>;
   readonly region: () => Promise<string>;
   readonly keys: () => Promise<SigningKeys>;
-  /** By how much our clock is behind that of the server, in milliseconds. */
-  readonly clockOffsetMs: () => number;
   readonly agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
   readonly silenceMs: number;
 }
@@ -41,10 +39,12 @@ export class Refused extends Error {
 
 /**
  * Sends bytes to S3 with as little work as can be: the SDK takes a millisecond of CPU for each request. What needs more
- * than one try is left to the SDK, which knows how to wait, to follow the bucket to its region, and to set its clock.
+ * than one try is left to the SDK, which knows how to wait, and to follow the bucket to its region.
  */
 export class LeanClient {
   readonly #config: LeanConfig;
+  /** By how much our clock is behind that of the server, once the server has said so. */
+  #behindMs = 0;
   #place: Promise<{ readonly url: URL; readonly signer: Signer }> | undefined;
 
   constructor(config: LeanConfig) {
@@ -53,31 +53,35 @@ export class LeanClient {
 
   /** The ETag; undefined where the SDK should try. Rejects with `Refused`, or when aborted. */
   async put(put: LeanPut, signal: AbortSignal): Promise<string | undefined> {
-    const { keys, clockOffsetMs } = this.#config;
-    this.#place ??= this.#find();
+    const answer = await this.#try(put, signal);
+    if (answer?.code !== 'RequestTimeTooSkewed' || Number.isNaN(answer.timeMs)) return etagOf(answer, signal);
+    this.#behindMs = answer.timeMs - Date.now();
+    return etagOf(await this.#try(put, signal), signal);
+  }
+
+  /** What the server says; undefined where it says nothing. */
+  async #try(put: LeanPut, signal: AbortSignal): Promise<Answer | undefined> {
+    this.#place ??= this.#find().catch((error: unknown) => {
+      // The next try may find credentials.
+      this.#place = undefined;
+      throw error;
+    });
     const { url, signer } = await this.#place;
     const query = put.query ?? {};
     const base = url.pathname === '/' ? '' : url.pathname;
     const path = `${base}/${put.key.split('/').map(encoded).join('/')}`;
     const { host } = url;
-    const now = new Date(Date.now() + clockOffsetMs());
+    const now = new Date(Date.now() + this.#behindMs);
     const unsigned = { method: 'PUT', host, path, query, headers: put.headers ?? {}, sha256: put.sha256 };
-    const headers = signer.sign(unsigned, await keys(), now);
+    const headers = signer.sign(unsigned, await this.#config.keys(), now);
     const search = queryText(query);
     signal.throwIfAborted();
-    let answer: Answer;
     try {
-      answer = await this.#send(url, search === '' ? path : `${path}?${search}`, headers, put.bytes, signal);
+      return await this.#send(url, search === '' ? path : `${path}?${search}`, headers, put.bytes, signal);
     } catch {
       signal.throwIfAborted();
       return undefined;
     }
-    const { status, etag, text } = answer;
-    if (status >= 200 && status < 300) return etag ?? '';
-    const code = /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1] ?? 'no code';
-    if (status === 503 || status === 429) await sleep(Math.random() * slowDownMs, undefined, { signal });
-    if (status >= 500 || status < 400 || again.has(code) || [408, 429].includes(status)) return undefined;
-    throw new Refused(status, code);
   }
 
   async #find() {
@@ -127,12 +131,29 @@ const again: ReadonlySet<string> = new Set([
 
 interface Answer {
   readonly status: number;
-  readonly etag: string | undefined;
-  readonly text: string;
+  readonly etag: string;
+  /** Of an error. */
+  readonly code: string;
+  /** When it was sent, by the clock of the server. */
+  readonly timeMs: number;
+}
+
+async function etagOf(answer: Answer | undefined, signal: AbortSignal): Promise<string | undefined> {
+  if (!answer) return undefined;
+  const { status, etag, code } = answer;
+  if (status >= 200 && status < 300) return etag;
+  if (status === 503 || status === 429) await sleep(Math.random() * slowDownMs, undefined, { signal });
+  if (status >= 500 || status < 400 || again.has(code) || [408, 429].includes(status)) return undefined;
+  throw new Refused(status, code);
 }
 
 async function answerOf(response: IncomingMessage): Promise<Answer> {
   let text = '';
   for await (const bytes of response) if (text.length < maxErrorBytes) text += String(bytes);
-  return { status: response.statusCode ?? 0, etag: response.headers.etag, text };
+  return {
+    status: response.statusCode ?? 0,
+    etag: response.headers.etag ?? '',
+    code: /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1] ?? 'no code',
+    timeMs: Date.parse(response.headers.date ?? ''),
+  };
 }

@@ -1,4 +1,4 @@
-import { createHash, webcrypto } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { ArtifactSource } from '@ritmo/agent-core';
 import type { Bucket, ObjectFacts } from './client.js';
@@ -115,8 +115,7 @@ async function sendPart(
   bytes: Uint8Array,
   signal: AbortSignal,
 ): Promise<void> {
-  // In a thread of its own: the hash of the whole, which takes as long, is made in this one meanwhile.
-  const sha256 = Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex');
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
   if (upload.parts[number]?.sha256 !== sha256) {
     const etag = await bucket.part(key, upload.uploadId, number, { bytes, sha256 }, signal);
     upload.parts[number] = { etag, sha256 };

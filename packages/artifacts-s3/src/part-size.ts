@@ -4,8 +4,10 @@ import { RitmoError } from '@ritmo/agent-core/executor';
 const maxParts = 10_000;
 const mebibyte = 1024 ** 2;
 
-/** Bytes of files and parts that are in memory at once. */
-export const memoryBytes = 48 * mebibyte;
+/** Bytes of files and parts that are in memory at once; a part that is larger is there alone. */
+export const memoryBytes = 24 * mebibyte;
+/** Makes 468 GiB of the most parts. */
+const maxPartBytes = 48 * mebibyte;
 
 /**
  * Bytes of each part but the last: `wanted`, or as many whole MiB as keep the file within 10,000 parts.
@@ -13,7 +15,7 @@ export const memoryBytes = 48 * mebibyte;
  */
 export function partSizeOf(path: string, size: number, wanted: number): number {
   const bytes = Math.max(wanted, Math.ceil(size / maxParts / mebibyte) * mebibyte);
-  if (bytes > memoryBytes)
+  if (bytes > maxPartBytes)
     throw new RitmoError('RITMO_ARTIFACT_LIMIT', `${path} is larger than an S3 store takes from an agent (468 GiB).`, {
       hint: 'Split the file.',
     });

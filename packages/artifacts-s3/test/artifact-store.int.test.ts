@@ -4,7 +4,7 @@ import type { ArtifactSource, JsonStore } from '@ritmo/agent-core';
 import { Bucket } from '../src/client.js';
 import { manifest, s3ArtifactStore, type S3Options } from '../src/index.js';
 import { settingsOf } from '../src/options.js';
-import { refuse, S3Server } from './support/s3-server.js';
+import { errorXml, refuse, S3Server } from './support/s3-server.js';
 import { all, each, journal, lease, pattern, scope, sha256, source } from './support/sources.js';
 
 const mebibyte = 1024 ** 2;
@@ -280,6 +280,28 @@ describe('what is wrong is said with a code, a sentence and a hint', () => {
       retryable,
       hint: expect.stringMatching(/./),
     });
+  });
+
+  it('but not for a clock that is wrong: that of the server is taken, once it is known', async () => {
+    const hourMs = 3_600_000;
+    let refused = 0;
+    server.faults.push((seen, asked, response) => {
+      const stamp = String(seen.headers['x-amz-date']);
+      const time = Date.parse(stamp.replace(/(....)(..)(..)T(..)(..)(..)Z/, '$1-$2-$3T$4:$5:$6Z'));
+      const now = Date.now() + hourMs;
+      asked.resume();
+      if (Math.abs(now - time) < hourMs / 4) {
+        response.writeHead(200, { ETag: '"1"' }).end();
+        return true;
+      }
+      refused += 1;
+      const headers = { 'Content-Type': 'application/xml', Date: new Date(now).toUTCString() };
+      response.writeHead(403, headers).end(errorXml('RequestTimeTooSkewed'));
+      return true;
+    });
+    const { refs } = await store([source('a', 'x'), source('b', 'y'), source('c', 'z')], { parallel: 1 });
+    expect(refs).toHaveLength(3);
+    expect(refused).toBe(1);
   });
 
   it('for a file that changes while it is read, without a repeat', async () => {

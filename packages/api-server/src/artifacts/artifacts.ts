@@ -38,11 +38,14 @@ export class Artifacts {
     const tooLarge = files.find((file) => file.size > settings.maxArtifactBytes);
     if (tooLarge)
       throw new ApiError('RITMO_ARTIFACT_LIMIT', `${tooLarge.path} is larger than ${settings.maxArtifactBytes} bytes.`);
-    const plans = db.transaction(() => {
-      const planned = files.map((file) => this.#planOne(row, file));
-      this.#checkCount(jobId);
-      return planned;
-    });
+    // Not beside `expire`: what is said to be stored must not be removed meanwhile.
+    const plans = await this.#exclusive(async () =>
+      db.transaction(() => {
+        const planned = files.map((file) => this.#planOne(row, file));
+        this.#checkCount(jobId);
+        return planned;
+      }),
+    );
     const answers: ArtifactPlan[] = [];
     for (const plan of plans) answers.push(plan.inBucket ? await this.#exclusive(plan.inBucket) : plan.answer);
     return answers;
@@ -162,11 +165,14 @@ export class Artifacts {
     const known = artifacts.find(job.id, job.epoch, artifactId);
     if (known && (known.path !== file.path || known.name !== file.name || known.size !== file.size))
       throw new ApiError('RITMO_CONFLICT', `The artifact id ${artifactId} was announced for another file.`);
-    const row = known ?? this.#insert(job, file);
+    if (known?.state === 'planned' && file.sha256 !== undefined) this.#announceAgain(job, known, file.sha256);
+    const row = known ? this.#announced(job.id, job.epoch, artifactId) : this.#insert(job, file);
     if (row.state === 'stored') return { answer: { artifactId, stored: true } };
     const url = `/v1/jobs/${job.id}/artifacts/${artifactId}/content`;
     const headers = { 'Content-Type': 'application/octet-stream', [epochHeader]: String(job.epoch) };
-    const answer = { artifactId, upload: { url, headers } };
+    const worthAsking = row.announced_sha256 === null && row.place === 'disk';
+    const may = worthAsking && artifacts.projectHas(job.project, file.size, undefined);
+    const answer = { artifactId, upload: { url, headers }, ...(may && { known: true }) };
     if (row.place === 'disk') return { answer };
     // Read again: of two calls for one file, the second goes on with the upload that the first began.
     const inBucket = async () => this.#bucketOf(bucket).plan(this.#announced(job.id, job.epoch, artifactId));
@@ -176,14 +182,22 @@ export class Artifacts {
   #insert(job: JobRow, file: ArtifactFile): ArtifactRow {
     const { artifacts, settings, bucket } = this.#parts;
     const empty = file.linkTarget !== undefined || file.size === 0;
-    // Only what this same job stored before: an answer that depends on other jobs would tell of them.
-    const had = !bucket && file.sha256 !== undefined && artifacts.jobHas(job.id, file.sha256, file.size);
+    // Only what the same project stored before: an answer that depends on other projects would tell of them.
+    const had = !bucket && file.sha256 !== undefined && artifacts.projectHas(job.project, file.size, file.sha256);
     const sha256 = empty ? emptySha256 : had ? (file.sha256 ?? null) : null;
     const expireIn = specOf(job).artifacts.find((one) => one.name === file.name)?.expireIn;
     const expiresAt = expireIn === undefined ? null : settings.clock.wall() + expireIn;
     const place = bucket && !empty ? 'bucket' : 'disk';
     artifacts.insert(job.id, job.epoch, file, empty || had ? 'stored' : 'planned', sha256, expiresAt, place);
     return this.#announced(job.id, job.epoch, file.artifactId);
+  }
+
+  #announceAgain(job: JobRow, row: ArtifactRow, sha256: string): void {
+    const { artifacts } = this.#parts;
+    if (row.announced_sha256 !== null && row.announced_sha256 !== sha256)
+      throw new ApiError('RITMO_CONFLICT', `The artifact id ${row.artifact_id} was announced with another sha256.`);
+    artifacts.setAnnounced(row, sha256);
+    if (row.place === 'disk' && artifacts.projectHas(job.project, row.size, sha256)) artifacts.setStored(row, sha256);
   }
 
   #announced(jobId: string, epoch: number, artifactId: string): ArtifactRow {

@@ -95,8 +95,7 @@ export class Claims {
       secrets: secrets.get(row.id, secretNamesOf(job)),
       lease: { jobId: row.id, epoch: row.epoch, ttlMs: settings.leaseTtlMs },
       jobToken: tokens.issueJob(row.id, row.epoch, worker.id, worker.instanceId),
-      // One installation of this server is one project.
-      cacheScope: 'default',
+      cacheScope: row.project,
       acceptWithinMs: settings.acceptWithinMs,
     };
   }

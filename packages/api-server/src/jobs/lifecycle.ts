@@ -36,6 +36,7 @@ export interface LifecycleParts {
 export interface Submission {
   readonly job: Job;
   readonly secrets: Readonly<Record<string, string>>;
+  readonly project: string;
   readonly key: string | undefined;
 }
 
@@ -64,7 +65,15 @@ export class JobLifecycle {
         hint: 'List it under `secrets:` of the job, or do not hand it in.',
       });
     const hash =
-      submission.key === undefined ? null : secrets.fingerprint(JSON.stringify([submission.job, submission.secrets]));
+      submission.key === undefined
+        ? null
+        : secrets.fingerprint(
+            JSON.stringify([
+              submission.job,
+              submission.secrets,
+              ...(submission.project === 'default' ? [] : [submission.project]),
+            ]),
+          );
     const earlier = submission.key === undefined ? undefined : jobs.findByKey(submission.key);
     if (earlier) {
       if (earlier.idempotency_hash === hash) return { row: earlier, created: false };
@@ -76,6 +85,7 @@ export class JobLifecycle {
       const inserted = jobs.insert({
         id: randomUUID(),
         spec: submission.job,
+        project: submission.project,
         createdAt: settings.clock.wall(),
         idempotencyKey: submission.key ?? null,
         idempotencyHash: hash,

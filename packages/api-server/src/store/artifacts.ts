@@ -82,15 +82,21 @@ export class ArtifactStore {
     );
   }
 
-  /** Whether a file of this content is stored for the same job. */
-  jobHas(jobId: string, sha256: string, size: number): boolean {
+  /** Whether a job of the project has stored a file of this size, and of this content where it is given. */
+  projectHas(project: string, size: number, sha256: string | undefined): boolean {
     const row = this.#db.get(
-      "SELECT 1 FROM artifacts WHERE job_id = ? AND sha256 = ? AND size = ? AND state = 'stored' AND place = 'disk'",
-      jobId,
-      sha256,
+      `SELECT 1 FROM artifacts JOIN jobs ON jobs.id = artifacts.job_id
+       WHERE artifacts.size = ? AND artifacts.state = 'stored' AND artifacts.place = 'disk' AND jobs.project = ?
+       ${sha256 === undefined ? '' : 'AND artifacts.sha256 = ?'} LIMIT 1`,
       size,
+      project,
+      ...(sha256 === undefined ? [] : [sha256]),
     );
     return row !== undefined;
+  }
+
+  setAnnounced(row: ArtifactRow, sha256: string): void {
+    this.#db.run('UPDATE artifacts SET announced_sha256 = ? WHERE seq = ?', sha256, row.seq);
   }
 
   setUploaded(row: ArtifactRow, upload: { readonly name: string; readonly sha256: string }): void {

@@ -11,6 +11,7 @@ export interface JobRow extends Record<string, unknown> {
   /** Attempts that count against `attempts` of the job. */
   readonly counted: number;
   readonly spec: string;
+  readonly project: string;
   readonly labels: string;
   readonly cancel_reason: string | null;
   readonly cancel_grace_ms: number | null;
@@ -50,16 +51,18 @@ export class JobStore {
   insert(job: {
     id: string;
     spec: Job;
+    project: string;
     createdAt: number;
     idempotencyKey: string | null;
     idempotencyHash: string | null;
   }): JobRow {
     this.#db.run(
-      `INSERT INTO jobs (id, name, state, spec, labels, created_at, idempotency_key, idempotency_hash)
-       VALUES (?, ?, 'queued', ?, ?, ?, ?, ?)`,
+      `INSERT INTO jobs (id, name, state, spec, project, labels, created_at, idempotency_key, idempotency_hash)
+       VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)`,
       job.id,
       job.spec.name,
       JSON.stringify(job.spec),
+      job.project,
       JSON.stringify(job.spec.labels),
       job.createdAt,
       job.idempotencyKey,

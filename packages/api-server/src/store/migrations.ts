@@ -115,4 +115,8 @@ export const migrations: readonly string[] = [
   CREATE UNIQUE INDEX artifacts_by_upload ON artifacts (upload_name) WHERE upload_name IS NOT NULL;
   CREATE INDEX artifacts_listed ON artifacts (job_id, epoch, seq) WHERE state = 'stored';
   `,
+  `
+  ALTER TABLE jobs ADD COLUMN project TEXT NOT NULL DEFAULT 'default';
+  CREATE INDEX artifacts_by_size ON artifacts (size) WHERE state = 'stored' AND place = 'disk' AND size > 0;
+  `,
 ];

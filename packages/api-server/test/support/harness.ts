@@ -124,8 +124,10 @@ export class Harness implements AsyncDisposable {
     return this.call<T>(method, path, this.userToken, options);
   }
 
-  async submit(job: Partial<JobInput> = {}, secrets: Record<string, string> = {}): Promise<string> {
-    const answer = await this.user<JobSummary>('POST', '/v1/jobs', { body: { job: { ...plainJob, ...job }, secrets } });
+  async submit(job: Partial<JobInput> = {}, secrets: Record<string, string> = {}, project?: string): Promise<string> {
+    const answer = await this.user<JobSummary>('POST', '/v1/jobs', {
+      body: { job: { ...plainJob, ...job }, secrets, ...(project !== undefined && { project }) },
+    });
     if (answer.status !== 201) throw new Error(`submit: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body.id;
   }
@@ -269,7 +271,12 @@ export class TestBuild {
   plan(files: readonly Record<string, unknown>[]) {
     return this.call<
       {
-        files: { artifactId: string; stored?: boolean; upload?: { url: string; headers: Record<string, string> } }[];
+        files: {
+          artifactId: string;
+          stored?: boolean;
+          known?: boolean;
+          upload?: { url: string; headers: Record<string, string> };
+        }[];
       } & ErrorBody
     >('POST', '/artifacts', { body: files, headers: { 'Ritmo-Epoch': String(this.epoch) } });
   }

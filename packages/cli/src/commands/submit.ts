@@ -16,7 +16,10 @@ export async function submit({ settings, args, io }: Context<(typeof submitKeys)
   if (missing.length > 0) io.err.write(`not given, so a worker must have them: ${missing.join(', ')}\n`);
   const signal = AbortSignal.timeout(callMs);
   await using client = await connect(settings, io.env, signal);
-  const summary = await client.submit({ job, secrets }, signal);
+  const summary = await client.submit(
+    { job, secrets, ...(settings.project !== undefined && { project: settings.project }) },
+    signal,
+  );
   if (settings.follow) {
     io.err.write(io.err.style.dim(`job ${summary.id}`) + '\n');
     return await followJob(client, summary.id, settings.json, io);

@@ -54,7 +54,7 @@ export const execKeys = [
   'logLevel',
   'json',
 ] as const;
-export const submitKeys = [...connectionKeys, 'follow', 'secret', 'secretFile', 'json'] as const;
+export const submitKeys = [...connectionKeys, 'follow', 'project', 'secret', 'secretFile', 'json'] as const;
 export const statusKeys = [...connectionKeys, 'healthAddr', 'json'] as const;
 export const jobKeys = [...connectionKeys, 'json'] as const;
 export const detachKeys = ['config', 'stateDir'] as const;

@@ -99,6 +99,11 @@ export const options = {
     about: 'what is kept free on the disk of --state-dir: while less is, logs of builds are cut as at --max-log-size',
     defaultText: '1GiB',
   }),
+  project: text({
+    value: 'NAME',
+    about: 'project of the job: its jobs share caches, and files that one has stored are not sent by another',
+    defaultText: 'default',
+  }),
   secret: list({ value: 'NAME', about: 'secret for the job, its value from the variable of that name; repeatable' }),
   secretFile: pairs(z.record(z.string(), z.string().min(1)), {
     value: 'NAME=PATH',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ArtifactFile, maxArtifactBatch } from '@ritmo/protocol';
+import { type ArtifactFile, type ArtifactPlan, maxArtifactBatch } from '@ritmo/protocol';
 import { systemClock } from '../clock.js';
 import { RitmoError } from '../errors.js';
 import type { Clock } from '../executor/host.js';
@@ -78,6 +78,7 @@ class ApiArtifactSession implements ArtifactSession {
         const described = batch.map((source) => describe(this.#lease, source));
         const plans = await this.#transport.plan(this.#lease, described, signal);
         const byId = new Map(plans.map((plan) => [plan.artifactId, plan]));
+        for (const plan of await this.#asked(batch, described, byId, signal)) byId.set(plan.artifactId, plan);
         for (const file of described) {
           const source = waiting.shift() as ArtifactSource;
           yield { source, file, plan: byId.get(file.artifactId) };
@@ -86,6 +87,27 @@ class ApiArtifactSession implements ArtifactSession {
         for (const source of waiting) await source.release();
       }
     }
+  }
+
+  /** Asks once more, with their sha256, for files of a size that the project has: many need not be sent at all. */
+  async #asked(
+    sources: readonly ArtifactSource[],
+    described: readonly ArtifactFile[],
+    plans: ReadonlyMap<string, ArtifactPlan>,
+    signal: AbortSignal,
+  ): Promise<readonly ArtifactPlan[]> {
+    const again: ArtifactFile[] = [];
+    for (const [index, file] of described.entries()) {
+      const source = sources[index];
+      if (plans.get(file.artifactId)?.known !== true || !source) continue;
+      const hash = createHash('sha256');
+      for await (const bytes of source.read()) {
+        signal.throwIfAborted();
+        hash.update(bytes);
+      }
+      again.push({ ...file, sha256: hash.digest('hex') });
+    }
+    return again.length === 0 ? [] : this.#transport.plan(this.#lease, again, signal);
   }
 }
 

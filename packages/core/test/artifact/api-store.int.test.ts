@@ -60,6 +60,23 @@ describe('artifacts sent to the API server', () => {
     });
   });
 
+  it('are not sent where the server has them: those of a known size are asked about with their sha256', async () => {
+    await using server = await artifactServer();
+    const plain = server.plan;
+    server.plan = (file) => {
+      if (file.sha256 === sha256('known')) return { artifactId: file.artifactId, stored: true };
+      return { ...plain(file), ...(file.size === 5 && file.sha256 === undefined && { known: true }) };
+    };
+    const files = [source('a', 'known'), source('b', 'other'), source('c', 'longer')];
+    const { refs } = await store(server, files);
+    expect(refs.map((ref) => ref.sha256).toSorted()).toEqual(['known', 'other', 'longer'].map(sha256).toSorted());
+    expect(server.completed.size).toBe(2);
+    expect(server.seen.filter((seen) => seen.method === 'PUT')).toHaveLength(2);
+    const plans = server.seen.filter((seen) => seen.url.endsWith('/artifacts'));
+    expect(plans.map((seen) => JSON.parse(String(seen.body)).length)).toEqual([3, 2]);
+    expect(files[2]?.reads).toBe(1);
+  });
+
   it('go in batches of at most 500, and the first is on its way before the last is collected', async () => {
     await using server = await artifactServer();
     let putsBeforeEnd = 0;

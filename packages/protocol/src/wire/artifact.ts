@@ -28,6 +28,11 @@ export const artifactPlan = z.object({
   artifactId,
   /** The server has it already: nothing to send, nothing to complete. */
   stored: z.boolean().optional(),
+  /**
+   * The project has a file of this size: announced again with its sha256 before its bytes are sent, this one may turn
+   * out to be stored.
+   */
+  known: z.boolean().optional(),
   /** One PUT of the whole. A path that begins with `/` is on the API server and takes the job token. */
   upload: uploadTarget.optional(),
   /** Several PUTs, each of `partSize` bytes but the last. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { job } from '../job.js';
-import { epoch, jobId, secretName, sha256 } from '../names.js';
+import { epoch, jobId, secretName, sha256, shortName } from '../names.js';
 import { failure } from './common.js';
 import { outcomes, stepResult } from './finish.js';
 import { isolationOffer, workerStates } from './worker.js';
@@ -16,6 +16,8 @@ export const submitRequest = z.object({
   job,
   /** Write-only: encrypted at rest, given only for names that the job lists, erased at its end. */
   secrets: z.record(secretName, z.string().max(1_048_576)).default({}),
+  /** Jobs of one project share caches, and files that one has stored are not sent by another. */
+  project: shortName.default('default'),
 });
 export type SubmitRequest = z.input<typeof submitRequest>;
 
