@@ -113,6 +113,8 @@ export interface WorkerOptions {
   readonly stateDir?: string;
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** `process` by default. */
+  readonly isolation?: string;
 }
 
 /** A folder for the state of an agent, which job users can walk through. What a killed agent left mounted goes too. */
@@ -125,7 +127,7 @@ export async function stateFolder(): Promise<string> {
   return join(folder, 'agent');
 }
 
-/** Starts a worker process with the process isolation; killed after the test. */
+/** Starts a worker process; killed after the test. */
 export async function startWorker(
   server: Pick<TestServer, 'url' | 'registrationTokenFile'>,
   options: WorkerOptions = {},
@@ -134,7 +136,7 @@ export async function startWorker(
   const program = startAgent(
     [
       ...['start', '--api-server', options.url ?? server.url, '--token-file', server.registrationTokenFile],
-      ...['--state-dir', stateDir, '--isolation', 'process', ...(options.flags ?? [])],
+      ...['--state-dir', stateDir, '--isolation', options.isolation ?? 'process', ...(options.flags ?? [])],
     ],
     options.env === undefined ? {} : { env: options.env },
   );

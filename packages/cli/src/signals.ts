@@ -12,6 +12,8 @@ export function exitCodeOfSignal(signal: StopSignal): number {
 export interface SignalOptions {
   /** Called at SIGHUP, which then ends nothing. */
   readonly reload?: () => void;
+  /** Called at SIGUSR2, which then ends nothing by itself. */
+  readonly detach?: () => void;
   readonly exit?: (code: number) => void;
 }
 
@@ -21,7 +23,7 @@ export interface SignalOptions {
  */
 export function onStopSignals(
   steps: ReadonlyArray<(signal: StopSignal) => void>,
-  { reload, exit = (code) => process.exit(code) }: SignalOptions = {},
+  { reload, detach, exit = (code) => process.exit(code) }: SignalOptions = {},
 ): Disposable {
   let taken = 0;
   const listener = (signal: NodeJS.Signals) => {
@@ -36,8 +38,10 @@ export function onStopSignals(
     else step(known);
   };
   for (const signal of stopSignals) process.on(signal, listener);
+  if (detach) process.on('SIGUSR2', detach);
   return {
     [Symbol.dispose]() {
+      if (detach) process.off('SIGUSR2', detach);
       for (const signal of stopSignals) process.off(signal, listener);
     },
   };

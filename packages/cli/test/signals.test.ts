@@ -21,6 +21,16 @@ describe('stop signals', () => {
     expect(events).toEqual(['reload', 'reload', 'SIGTERM']);
   });
 
+  test('let SIGUSR2 detach where the program can', () => {
+    const events: unknown[] = [];
+    const signals = onStopSignals([(signal) => events.push(signal)], { detach: () => events.push('detach') });
+    process.emit('SIGUSR2', 'SIGUSR2');
+    process.emit('SIGTERM', 'SIGTERM');
+    expect(events).toEqual(['detach', 'SIGTERM']);
+    signals[Symbol.dispose]();
+    expect(process.listenerCount('SIGUSR2')).toBe(0);
+  });
+
   test('are left alone afterwards', () => {
     const before = process.listenerCount('SIGTERM');
     onStopSignals([])[Symbol.dispose]();

@@ -10,6 +10,7 @@ export { systemClock } from './clock.js';
 export * from './executor.js';
 export { bindExecutor, loadExecutor } from './executor/load.js';
 export { readiness } from './health/readiness.js';
+export { holderOfState } from './journal/state-lock.js';
 export { silentLogger } from './logger.js';
 export * from './secrets/index.js';
 export * from './transport/index.js';

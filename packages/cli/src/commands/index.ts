@@ -1,6 +1,7 @@
 import {
   artifactsKeys,
   apiServerKeys,
+  detachKeys,
   doctorKeys,
   execKeys,
   jobKeys,
@@ -101,6 +102,14 @@ export const commands = [
     options: jobKeys,
     examples: [],
     load: async () => (await import('./worker-command.js')).drain,
+  }),
+  command({
+    name: 'detach',
+    about: 'End the worker of this machine, and leave its builds to the one that is started next',
+    args: [],
+    options: detachKeys,
+    examples: [['ritmo-agent detach && ritmo-agent --isolation docker', 'a new version, under running builds']],
+    load: async () => (await import('./detach.js')).detach,
   }),
   command({
     name: 'doctor',

@@ -22,7 +22,7 @@ const minFreeDisk = 1024 ** 3;
 
 /**
  * Runs a worker until it is told to stop: the first signal drains, the second cancels, the third ends it at once.
- * SIGHUP reads labels, slots and log level anew.
+ * SIGHUP reads labels, slots and log level anew; SIGUSR2 leaves builds that can go on without it to the next agent.
  */
 export async function start({ settings, io, reread }: Context<(typeof startKeys)[number]>): Promise<number> {
   const log = agentLog(settings.logLevel ?? 'info', io);
@@ -72,9 +72,10 @@ export async function start({ settings, io, reread }: Context<(typeof startKeys)
   agent.on('job:cancelling', ({ reason }) => {
     if (reason === 'agent-stopping') interrupted = true;
   });
-  agent.on('agent:drained', ({ finished, cancelled }) => {
-    const said = `${builds(finished.length)} finished, ${builds(cancelled.length)} cancelled`;
-    log.info({ finished, cancelled }, `the worker has ended: ${said} since it was told to stop`);
+  agent.on('agent:drained', ({ finished, cancelled, left }) => {
+    const kept = left.length === 0 ? '' : `, ${builds(left.length)} left to the next agent`;
+    const said = `${builds(finished.length)} finished, ${builds(cancelled.length)} cancelled${kept}`;
+    log.info({ finished, cancelled, left }, `the worker has ended: ${said} since it was told to stop`);
   });
   const reload = async () => {
     const { labels, maxConcurrent, logLevel } = await reread();
@@ -96,6 +97,10 @@ export async function start({ settings, io, reread }: Context<(typeof startKeys)
       },
     ],
     {
+      detach: () => {
+        log.info({}, 'detaching: no new jobs; builds that can go on without this agent are left to the next one');
+        agent.detach().catch(() => undefined);
+      },
       reload: () =>
         void started
           .then(reload)

@@ -57,6 +57,7 @@ export const execKeys = [
 export const submitKeys = [...connectionKeys, 'follow', 'secret', 'secretFile', 'json'] as const;
 export const statusKeys = [...connectionKeys, 'healthAddr', 'json'] as const;
 export const jobKeys = [...connectionKeys, 'json'] as const;
+export const detachKeys = ['config', 'stateDir'] as const;
 export const artifactsKeys = [...connectionKeys, 'artifactsDir', 'json'] as const;
 export const logsKeys = [...connectionKeys, 'follow', 'logAttempt', 'json'] as const;
 export const doctorKeys = [...connectionKeys, ...executorKeys, 'json'] as const;

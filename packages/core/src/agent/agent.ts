@@ -27,13 +27,16 @@ export class Agent implements AsyncDisposable {
   readonly #machine: StateMachine;
   readonly #done = deferred<void>();
   readonly #starting = new AbortController();
-  readonly #drained: DrainReport & { finished: string[]; cancelled: string[] } = { finished: [], cancelled: [] };
+  readonly #drained: DrainReport & Record<keyof DrainReport, string[]> = { finished: [], cancelled: [], left: [] };
   #worker: Worker | undefined;
   #start: Promise<void> | undefined;
   #ending: Promise<DrainReport> | undefined;
   #stopped: Promise<void> | undefined;
   #idle: Disposable | undefined;
   #ended = 0;
+  #detaching = false;
+  /** Settles when every build that runs was left. */
+  #leaving: Promise<void> = Promise.resolve();
 
   constructor(options: AgentOptions) {
     this.#options = checkOptions(options);
@@ -110,6 +113,18 @@ export class Agent implements AsyncDisposable {
   drain(options: { readonly deadlineMs?: number } = {}): Promise<DrainReport> {
     this.#ending ??= this.#drain(options.deadlineMs ?? this.#options.shutdown.drainMs);
     return this.#ending;
+  }
+
+  /**
+   * As `drain`, but builds whose sandbox outlives this agent are left to the next one, when no other runs any more; the
+   * worker stays registered. The next agent has the time of a lease to take them up. Also during a drain.
+   */
+  detach(): Promise<DrainReport> {
+    if (!this.#detaching) {
+      this.#detaching = true;
+      this.#leaving = this.#leave();
+    }
+    return this.drain();
   }
 
   /** No new jobs; running builds are cancelled, then killed after their grace. Idempotent; also during a drain. */
@@ -190,12 +205,24 @@ export class Agent implements AsyncDisposable {
     try {
       await claimsEnded;
       await this.#worker?.builds.whenReported();
+      await this.#leaving;
     } finally {
       deadline?.[Symbol.dispose]();
     }
     if (this.#stopped) await this.#stopped;
     else await this.#close();
     return this.#drained;
+  }
+
+  async #leave(): Promise<void> {
+    await this.#worker?.stopClaiming();
+    await this.#start?.catch(() => undefined);
+    const builds = this.#worker?.builds;
+    if (!builds) return;
+    const poke = () => builds.poke();
+    this.on('step:started', poke);
+    for (const { lease } of await builds.leaveAll()) this.#drained.left.push(lease.jobId);
+    this.off('step:started', poke);
   }
 
   async #stop(): Promise<void> {
@@ -226,7 +253,7 @@ export class Agent implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#idle?.[Symbol.dispose]();
-    await this.#worker?.close(true);
+    await this.#worker?.close(this.#drained.left.length === 0);
     if (!this.#worker) await this.#options.transport[Symbol.asyncDispose]();
     if (!this.#machine.can('stopped')) return;
     this.#machine.go('stopped');

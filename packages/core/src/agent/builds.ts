@@ -25,10 +25,14 @@ export class Builds {
 
   start(offer: Offer, slot: number, context: BuildContext): Build {
     const build = new Build(offer, slot, context);
-    this.#running.add(build);
-    this.#watch.renewed(build, this.#watch.mark());
-    void this.#follow(build, slot);
+    this.#begin(build, slot);
     return build;
+  }
+
+  /** Goes on with a build of the agent before, in the slot that it had. */
+  adopt(build: Build, slot: number): void {
+    this.#slots.hold(slot);
+    this.#begin(build, slot);
   }
 
   /** Keeps a drain from ending before `report` has settled. */
@@ -77,6 +81,19 @@ export class Builds {
     for (const build of this.held) build.fence();
   }
 
+  /** Something of a build has changed that `leaveAll` may wait for. */
+  poke(): void {
+    this.#wake();
+  }
+
+  /** Leaves all that run to the next agent, once every build that cannot be left has ended. Answers those it left. */
+  async leaveAll(): Promise<readonly Build[]> {
+    while (!this.running.every((build) => build.leavable)) await this.#changed();
+    const left = this.running;
+    await Promise.all(left.map((build) => build.leave()));
+    return left;
+  }
+
   /** Resolves when no sandbox is left. */
   async whenEnded(): Promise<void> {
     while (this.#running.size > 0) await this.#changed();
@@ -85,6 +102,12 @@ export class Builds {
   /** Resolves when the server knows of every build, or the agent gave up telling. */
   async whenReported(): Promise<void> {
     while (this.#running.size + this.#reporting.size + this.#others.size > 0) await this.#changed();
+  }
+
+  #begin(build: Build, slot: number): void {
+    this.#running.add(build);
+    this.#watch.renewed(build, this.#watch.mark());
+    void this.#follow(build, slot);
   }
 
   async #follow(build: Build, slot: number): Promise<void> {

@@ -12,6 +12,8 @@ import type { AgentState } from './state.js';
 export interface DrainReport {
   readonly finished: readonly string[];
   readonly cancelled: readonly string[];
+  /** Left to the next agent by a detach. */
+  readonly left: readonly string[];
 }
 
 /** One object an event, so that a field can be added without breaking a listener. */
@@ -33,6 +35,10 @@ export interface AgentEvents {
   'executor:probed': [event: { readonly executor: string; readonly report: ProbeReport }];
   'executor:swept': [event: { readonly executor: string; readonly report: SweepReport }];
   'job:claimed': [event: { readonly jobId: JobId; readonly epoch: number; readonly name: string }];
+  /** A build that an agent before this one has begun goes on here. */
+  'job:adopted': [event: { readonly jobId: JobId; readonly epoch: number; readonly name: string }];
+  /** A build was left to the next agent: it runs on without one. */
+  'job:left': [event: { readonly jobId: JobId; readonly epoch: number }];
   /** An offer was handed back before its first step. */
   'job:released': [event: { readonly jobId: JobId; readonly epoch: number; readonly code: string }];
   'job:prepared': [event: { readonly jobId: JobId; readonly sandboxId: SandboxId; readonly durationMs: number }];

@@ -1,60 +1,75 @@
-import type { AgentEvents } from './events.js';
+import type { SafeEmitter } from './events.js';
+import { RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { Executor, ExecutorBinding } from '../executor/plugin.js';
 import type { SandboxId } from '../executor/request.js';
-import type { EndedSandbox } from '../executor/sandbox.js';
 import { isUnfinishedUpload, type JournalEntry } from '../journal/journal.js';
 import type { StateDir } from '../journal/state-dir.js';
-import { RitmoError } from '../errors.js';
+import type { Leftover } from './recover.js';
 
 /** Reading what a host can do is bounded by this, in milliseconds. */
 const probeMs = 30_000;
 
 export interface OpenExecutors {
-  readonly bindings: readonly ExecutorBinding[];
-  /** What the agent before left in its journal. */
+  /** What the journal says of builds of the agent before. */
   readonly entries: readonly JournalEntry[];
+  readonly bindings: readonly ExecutorBinding[];
   readonly state: StateDir;
   readonly log: Logger;
   readonly clock: Clock;
-  readonly emit: <Name extends keyof AgentEvents>(name: Name, event: AgentEvents[Name][0]) => void;
+  readonly events: Pick<SafeEmitter, 'emit'>;
 }
 
 export interface OpenedExecutors {
   readonly executors: readonly Executor[];
-  /** Sandboxes whose files an agent before had not stored yet. */
-  readonly reopened: ReadonlyMap<SandboxId, EndedSandbox>;
+  readonly leftovers: readonly Leftover[];
 }
 
+type Found = Omit<Leftover, 'entry'>;
+
 /**
- * Opens, probes and sweeps every executor; the sweep keeps what an unfinished upload needs. One that cannot work fails the start: the operator named it.
+ * Opens, probes, recovers and sweeps every executor: what was left of builds is taken up or removed. One that cannot
+ * work fails the start: the operator named it.
  * @throws RITMO_EXECUTOR_UNAVAILABLE
  */
 export async function openExecutors(open: OpenExecutors, signal: AbortSignal): Promise<OpenedExecutors> {
   const executors: Executor[] = [];
-  const reopened = new Map<SandboxId, EndedSandbox>();
+  const found = new Map<SandboxId, Found>();
+  const leftovers = () => open.entries.map((entry) => ({ entry, ...found.get(entry.sandbox?.sandboxId ?? '') }));
   try {
-    for (const binding of open.bindings) executors.push(await openOne(binding, open, reopened, signal));
-    return { executors, reopened };
+    for (const binding of open.bindings) executors.push(await openOne(binding, open, found, signal));
+    return { executors, leftovers: leftovers() };
   } catch (error) {
+    await leaveAll(leftovers(), open.log);
     await closeExecutors(executors, open.log);
     throw error;
+  }
+}
+
+/** Leaves what was taken up to the agent after this one. */
+export async function leaveAll(leftovers: readonly Leftover[], log: Logger): Promise<void> {
+  for (const { entry, recovered } of leftovers) {
+    try {
+      await recovered?.sandbox.detach?.();
+    } catch (error) {
+      log.error({ err: error, job: entry.jobId }, 'a sandbox could not be left to the next agent');
+    }
   }
 }
 
 async function openOne(
   binding: ExecutorBinding,
   open: OpenExecutors,
-  reopened: Map<SandboxId, EndedSandbox>,
+  found: Map<SandboxId, Found>,
   signal: AbortSignal,
 ): Promise<Executor> {
-  const { state, clock, emit } = open;
+  const { state, clock, events } = open;
   const log = open.log.child({ executor: binding.name });
   const stateDir = await state.executorDir(binding.name);
   const executor = await binding.open({ ownerId: state.ownerId, stateDir, log, clock });
   try {
     const report = await executor.probe(AbortSignal.any([signal, AbortSignal.timeout(probeMs)]));
-    emit('executor:probed', { executor: executor.name, report });
+    events.emit('executor:probed', { executor: executor.name, report });
     if (report.health === 'unavailable' || report.health === 'undetected') {
       throw new RitmoError(
         'RITMO_EXECUTOR_UNAVAILABLE',
@@ -62,9 +77,12 @@ async function openOne(
       );
     }
     if (report.health === 'degraded') log.warn({ facts: report.facts }, report.detail);
-    await reopen(executor, open, reopened, signal);
-    const swept = await executor.sweep(new Set(reopened.keys()), signal);
-    emit('executor:swept', { executor: executor.name, report: swept });
+    for (const entry of open.entries) {
+      const taken = await takeUp(executor, entry, log, signal);
+      if (taken && entry.sandbox) found.set(entry.sandbox.sandboxId, taken);
+    }
+    const swept = await executor.sweep(new Set(found.keys()), signal);
+    events.emit('executor:swept', { executor: executor.name, report: swept });
     for (const { id, error } of swept.failed) log.error({ err: error, sandbox: id }, 'a stray could not be removed');
     return executor;
   } catch (error) {
@@ -73,23 +91,35 @@ async function openOne(
   }
 }
 
-/** What cannot be opened again is left to the sweep. */
-async function reopen(
+/**
+ * Takes up the sandbox of a build whose steps had begun, or else the files of one that was being stored. What cannot be
+ * taken up is left to the sweep.
+ */
+async function takeUp(
   executor: Executor,
-  { entries, log }: OpenExecutors,
-  reopened: Map<SandboxId, EndedSandbox>,
+  entry: JournalEntry,
+  log: Logger,
   signal: AbortSignal,
-): Promise<void> {
-  for (const { sandbox: record, jobId } of entries.filter(isUnfinishedUpload)) {
-    if (record?.executor !== executor.name) continue;
-    try {
-      const sandbox = await executor.reopen?.(record, signal);
-      if (sandbox) reopened.set(record.sandboxId, sandbox);
-    } catch (error) {
-      signal.throwIfAborted();
-      log.warn({ err: error, job: jobId }, 'the files of a build of the agent before cannot be stored any more');
+): Promise<Found | undefined> {
+  const { sandbox: record, progress, storing, result, jobId: job } = entry;
+  const unfinished = isUnfinishedUpload(entry);
+  if (record?.executor !== executor.name || result || (storing && !unfinished)) return undefined;
+  try {
+    if (executor.recover && progress) {
+      const progressed = (message: string) => log.info({ job }, message);
+      const scope = { signal, progress: progressed, record: () => Promise.resolve() };
+      const recovered = await executor.recover(record, scope);
+      if (recovered.outcome === 'adopted') return { recovered };
+      log.warn({ job }, 'the sandbox of a build of the agent before is gone');
+    } else if (unfinished) {
+      const reopened = await executor.reopen?.(record, signal);
+      return reopened && { reopened };
     }
+  } catch (error) {
+    signal.throwIfAborted();
+    log.error({ err: error, job }, 'what the agent before left of a build cannot be taken up any more');
   }
+  return undefined;
 }
 
 /** Closes all of them, whatever one of them throws. */

@@ -35,6 +35,13 @@ export class Slots {
     return slot;
   }
 
+  /** Takes the place of a build that an agent before this one has begun; false where it is taken. */
+  hold(slot: number): boolean {
+    if (this.#held.has(slot)) return false;
+    this.#held.add(slot);
+    return true;
+  }
+
   /** Gives a place back; `unused` where its build never ran, so that it does not count. */
   give(slot: number, unused = false): void {
     if (!this.#held.delete(slot)) return;

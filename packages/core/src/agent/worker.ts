@@ -24,9 +24,9 @@ import type { Held } from './held.js';
 import { eventsLoop } from './events-loop.js';
 import { Heartbeat } from './heartbeat.js';
 import { LeaseWatch } from './lease-watch.js';
-import { closeExecutors, openExecutors } from './open-executors.js';
+import { closeExecutors, leaveAll, openExecutors } from './open-executors.js';
 import type { AgentPatch, CheckedOptions } from './options.js';
-import { adoptLeftovers } from './recover.js';
+import { adoptLeftovers, type Leftover } from './recover.js';
 import { isolationOffers, register } from './registration.js';
 import { Slots } from './slots.js';
 import type { WorkerListener } from './worker-listener.js';
@@ -109,7 +109,7 @@ export class Worker {
       policy: options.policy as BuildContext['policy'],
       secrets: options.secrets,
       state,
-      reserve: (job) => this.#reserve(job),
+      reserve: (job, runs) => this.#reserve(job, runs),
       worker: name,
       version: options.version ?? ownVersion,
       log,
@@ -153,13 +153,13 @@ export class Worker {
     const { options, events, clock, log } = base;
     const state = await StateDir.open(options.stateDir);
     let executors: readonly Executor[] = [];
+    let leftovers: readonly Leftover[] = [];
     try {
       const { entries, broken } = await state.journal.read();
       for (const file of broken) log.error({ file }, 'a journal entry cannot be read; its job is left to its lease');
       if (broken.length === 0) await state.sweepSpools(entries);
-      const emit: BuildContext['emit'] = (event, payload) => events.emit(event, payload);
-      const opened = await openExecutors({ bindings: options.executors, entries, state, log, clock, emit }, signal);
-      executors = opened.executors;
+      const bindings = options.executors;
+      ({ executors, leftovers } = await openExecutors({ entries, bindings, state, log, clock, events }, signal));
       const name = options.name ?? (await state.workerName());
       const instanceId = randomUUID();
       const registration = await register({ ...base, state, name, executors }, instanceId, signal);
@@ -167,14 +167,15 @@ export class Worker {
       const worker = new Worker({ ...base, state, name, executors }, registration, instanceId);
       await worker.#health.look();
       try {
-        const leftovers = { entries, reopened: opened.reopened, builds: worker.builds };
-        await adoptLeftovers(leftovers, registration, worker.#context);
+        await adoptLeftovers(leftovers, worker.builds, registration, worker.#context);
+        leftovers = [];
       } catch (error) {
         await worker.#stopLoops();
         throw error;
       }
       return worker;
     } catch (error) {
+      await leaveAll(leftovers, log);
       await closeExecutors(executors, log);
       await state.close();
       throw error;
@@ -293,8 +294,9 @@ export class Worker {
     );
   }
 
-  #reserve(job: Job): Disposable {
+  #reserve(job: Job, runs: boolean): Disposable {
     const { executors } = this.#parts;
+    if (runs) return this.#room.promise(limitsOf(job, this.#context.policy));
     const name = job.isolation ?? executors[0]?.name;
     if (name !== undefined && executors.some((executor) => executor.name === name) && !this.#health.canUse(name)) {
       throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', `The ${name} executor of this worker cannot work now.`);

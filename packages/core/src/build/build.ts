@@ -1,27 +1,25 @@
 import type { Job, Offer, StepResult, WorkerStatus } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
 import type { CancelCause } from '../executor/request.js';
-import type { PrepareScope, ResourceUsage, Sandbox, WorkspaceVolume } from '../executor/sandbox.js';
-import type { JournalEntry } from '../journal/journal.js';
-import { LogRecorder, LogSender, MaskSet } from '../log/index.js';
-import { maskedLogger } from '../logger.js';
-import type { Logger } from '../executor/host.js';
+import type { ResourceUsage, Sandbox } from '../executor/sandbox.js';
+import { type JournalEntry, storingState } from '../journal/journal.js';
+import type { LogRecorder } from '../log/index.js';
 import type { Lease } from '../transport/transport.js';
-import { admit } from './admission.js';
 import { collectArtifacts } from './artifacts.js';
+import { BuildLog, type SendingEvents } from './build-log.js';
 import { type CacheParts, type RestoredCache, restoreCaches, saveCaches } from './caches.js';
 import { Cancellation } from './cancellation.js';
 import type { BuildContext } from './context.js';
 import { after, withDeadline } from './deadline.js';
-import { checkOutSource } from './check-out-source.js';
 import { disposeWatched } from './dispose.js';
-import { afterStoring, closingLine, errored, stopped, type Verdict } from './outcome.js';
-import { forget, report } from './report.js';
+import { finishCrashed } from './leftover.js';
+import { afterStoring, errored, stopped, succeeded, type Verdict } from './outcome.js';
+import { prepareSandbox } from './prepare.js';
+import { type BuildProgress, noteGap, type RecoveredSandbox, type StepsProgress } from './progress.js';
 import { handBack } from './hand-back.js';
-import { jobResult } from './result.js';
-import { sandboxRequest } from './sandbox-request.js';
 import { BuildSecrets } from './secrets.js';
 import { cleanupMs, runSteps } from './steps.js';
+import { tell } from './tell.js';
 
 type Phase = WorkerStatus['running'][number]['phase'];
 
@@ -37,24 +35,29 @@ export class Build {
   readonly #cancellation = new Cancellation();
   /** Aborted when the server takes nothing more of this epoch. */
   readonly #fenced = new AbortController();
-  readonly #masks = new MaskSet();
+  readonly #buildLog: BuildLog;
   readonly #secrets: BuildSecrets;
   readonly #cacheScope: string | undefined;
-  readonly #log: Logger;
   readonly #begin: number;
   #phase: Phase = 'accepting';
   #entry: JournalEntry;
-  #recorder: LogRecorder | undefined;
-  #sender: LogSender | undefined;
-  #executorName: string | undefined;
-  #volume: WorkspaceVolume | undefined;
+  /** What is to be disposed: the volume, then the sandbox around it. */
+  #resource: AsyncDisposable | undefined;
   #sandbox: Sandbox | undefined;
   #usage: ResourceUsage | undefined;
   #steps: readonly StepResult[] = [];
   #artifacts = 0;
-  #caches: readonly RestoredCache[] = [];
+  #caches: readonly RestoredCache[];
+  readonly #recovered: RecoveredSandbox | undefined;
+  #left = false;
 
-  constructor(offer: Offer, slot: number, context: BuildContext) {
+  /** `recovered` is its sandbox, where an agent before this one has begun it; `entry` what that agent kept of it. */
+  constructor(
+    offer: Offer,
+    slot: number,
+    context: BuildContext,
+    { entry, recovered }: { readonly entry?: JournalEntry; readonly recovered?: RecoveredSandbox } = {},
+  ) {
     const { jobId, epoch, ttlMs } = offer.lease;
     this.job = offer.job;
     this.lease = { jobId, epoch, ttlMs, token: offer.jobToken };
@@ -62,9 +65,14 @@ export class Build {
     this.#context = context;
     this.#cacheScope = offer.cacheScope;
     this.#secrets = new BuildSecrets(offer.job, offer.secrets);
-    this.#log = maskedLogger(context.log.child({ job: jobId, epoch }), (text) => this.#masks.maskText(text));
-    this.#begin = context.clock.monotonic();
-    this.#entry = {
+    this.#buildLog = new BuildLog(context, this.lease);
+    const passedMs = entry ? Math.max(0, context.clock.now() - Date.parse(entry.claimedAt)) : 0;
+    this.#begin = context.clock.monotonic() - passedMs;
+    this.#recovered = recovered;
+    this.#sandbox = recovered?.sandbox;
+    this.#resource = recovered?.sandbox;
+    this.#caches = entry?.progress?.caches ?? [];
+    this.#entry = entry ?? {
       version: 1,
       jobId,
       epoch,
@@ -73,10 +81,23 @@ export class Build {
     };
   }
 
+  get #masks() {
+    return this.#buildLog.masks;
+  }
+
+  get #log() {
+    return this.#buildLog.agent;
+  }
+
+  /** Of a build that was opened. */
+  get #recorder(): LogRecorder {
+    return this.#buildLog.recorder as LogRecorder;
+  }
+
   /** What heartbeats say of it. */
   get status(): WorkerStatus['running'][number] {
     const { jobId, epoch } = this.lease;
-    return { jobId, epoch, phase: this.#phase, logBytes: this.#recorder?.bytes ?? 0 };
+    return { jobId, epoch, phase: this.#phase, logBytes: this.#buildLog.bytes };
   }
 
   /** Stops it; cleanup steps still run, except when the lease is lost. The first reason wins. */
@@ -95,27 +116,56 @@ export class Build {
     this.abandon({ reason: 'lease-lost', graceMs: 0 });
   }
 
+  /** Whether `leave` would leave it now: its steps run, in a sandbox that outlives this agent. */
+  get leavable(): boolean {
+    const begun = this.#entry.progress !== undefined;
+    return this.#phase === 'running' && begun && this.#sandbox?.detach !== undefined;
+  }
+
+  /** Leaves it to the agent after this one, as it is; then `run` settles. Does nothing where it is not `leavable`. */
+  async leave(): Promise<void> {
+    const { progress } = this.#entry;
+    if (this.#left || !this.leavable || !progress) return;
+    this.#left = true;
+    await this.#sandbox?.detach?.();
+    await this.#journal({ progress: { ...progress, left: true } });
+  }
+
   /**
-   * Settles when the sandbox is gone, never rejects. `reported` settles when the server knows, or when the agent
+   * Settles when the sandbox is gone or was left, never rejects. `reported` settles when the server knows, or when the agent
    * gave up telling; it never rejects either. `released`: the offer went back, and nothing was made.
    */
   async run(): Promise<{ readonly reported: Promise<void>; readonly released: boolean }> {
     const { emit, clock } = this.#context;
     const { jobId, epoch } = this.lease;
-    emit('job:claimed', { jobId, epoch, name: this.job.name });
+    const { name } = this.job;
+    emit(this.#recovered ? 'job:adopted' : 'job:claimed', { jobId, epoch, name });
     let room: Disposable | undefined;
     try {
-      room = this.#context.reserve(this.job);
-      await this.#open();
+      room = this.#context.reserve(this.job, this.#recovered !== undefined);
+      const { progress } = this.#entry;
+      await (this.#recovered && progress ? this.#reopen(progress) : this.#open());
     } catch (error) {
       room?.[Symbol.dispose]();
+      if (this.#recovered) return await this.#notRecovered(error);
       return {
         reported: handBack(this.lease, RitmoError.from(error), { ...this.#context, log: this.#log }),
         released: true,
       };
     }
-    const timeout = after(this.job.timeout, () => this.cancel({ reason: 'job-timeout' }));
-    let verdict = await this.#work().catch((error: unknown) => this.#verdictOf(error));
+    const left = Math.max(0, this.job.timeout - (clock.monotonic() - this.#begin));
+    const timeout = after(left, () => this.cancel({ reason: 'job-timeout' }));
+    const { sandbox } = this.#recovered ?? {};
+    const work = sandbox ? this.#runSteps(sandbox, this.#secrets.variables(sandbox)) : this.#work();
+    let verdict = await work.catch((error: unknown) => (this.#left ? succeeded : this.#verdictOf(error)));
+    if (this.#left) {
+      timeout[Symbol.dispose]();
+      room[Symbol.dispose]();
+      this.#fenced.abort(new RitmoError('RITMO_AGENT_STOPPING', 'The build was left to another agent.'));
+      await this.#recorder[Symbol.asyncDispose]();
+      emit('job:left', { jobId, epoch });
+      return { reported: Promise.resolve(), released: false };
+    }
     verdict = await this.#collect(verdict);
     if (this.#sandbox && verdict.outcome === 'succeeded')
       await saveCaches(this.#cacheParts(this.#sandbox, this.#cancellation.signal), this.#caches);
@@ -125,40 +175,43 @@ export class Build {
     this.#usage = await this.#sandbox?.usage(AbortSignal.timeout(5_000)).catch(() => undefined);
     this.#phase = 'finishing';
     const durationMs = Math.round(clock.monotonic() - this.#begin);
-    const reported = this.#report(verdict, durationMs);
+    const reported = tell({
+      context: this.#context,
+      lease: this.lease,
+      recorder: this.#recorder,
+      sender: this.#buildLog.sender,
+      fenced: this.#fenced.signal,
+      log: this.#log,
+      journal: (change) => this.#journal(change),
+      parts: { verdict, steps: this.#steps, usage: this.#usage, durationMs, artifacts: this.#artifacts },
+    });
     await this.#dispose();
     room[Symbol.dispose]();
-    emit('job:finished', { jobId, outcome: verdict.outcome, durationMs, logBytes: this.#recorder?.bytes ?? 0 });
+    emit('job:finished', { jobId, outcome: verdict.outcome, durationMs, logBytes: this.#buildLog.bytes });
     return { reported, released: false };
   }
 
   /** What must be there before anything of the build is made. */
   async #open(): Promise<void> {
-    const { state, clock, policy, emit, listens } = this.#context;
-    const { jobId, epoch } = this.lease;
-    await state.journal.write(this.#entry);
+    await this.#context.state.journal.write(this.#entry);
     const warnings = this.#secrets.hide(this.#masks);
-    const recorder = await LogRecorder.open({
-      path: state.spoolPath(jobId, epoch),
-      jobId,
-      epoch,
-      clock,
-      masks: this.#masks,
-      onMask: (value) => this.#keepMask(value),
-      ...(policy.maxLogBytes !== undefined && { maxBytes: policy.maxLogBytes }),
-      ...(policy.minFreeDiskBytes !== undefined && { minFreeBytes: policy.minFreeDiskBytes }),
-      ...(listens('job:log') && { onAppend: (bytes: Uint8Array) => emit('job:log', { jobId, bytes }) }),
-    });
-    this.#recorder = recorder;
+    const recorder = await this.#buildLog.open();
     for (const warning of warnings) recorder.note('warn', warning);
   }
 
-  #keepMask(value: string): void {
-    try {
-      this.#context.state.masks.keep(this.lease, value);
-    } catch (error) {
-      this.#log.warn({ err: error }, 'a value that the build hides cannot be kept for a restart of this agent');
-    }
+  /** The log of a build that an agent before this one has begun, with all that it hides. */
+  async #reopen(progress: BuildProgress): Promise<void> {
+    const { jobId } = this.lease;
+    this.#secrets.hide(this.#masks);
+    await this.#secrets.ask(this.#context.secrets, { jobId, jobName: this.job.name }, this.#cancellation.signal);
+    this.#secrets.hide(this.#masks);
+    this.#secrets.checkDelivered();
+    const recorder = await this.#buildLog.reopen();
+    noteGap(recorder, progress);
+    await this.#journal({ progress: { ...progress, left: false } });
+    if (progress.cause) this.#cancellation.cancel(progress.cause);
+    this.#buildLog.send(recorder, this.#sending, true);
+    this.#log.info({ step: progress.running?.index }, 'a build of the agent before goes on');
   }
 
   async #work(): Promise<Verdict> {
@@ -169,11 +222,11 @@ export class Build {
     } finally {
       await accepted;
     }
+    this.#sandbox = sandbox;
     if (this.#cancellation.cause) return stopped(this.#cancellation.cause.reason);
     this.#caches = await restoreCaches(this.#cacheParts(sandbox, this.#cancellation.signal));
     this.#cancellation.signal.throwIfAborted();
-    this.#phase = 'running';
-    return this.#runSteps(sandbox);
+    return this.#runSteps(sandbox, await this.#secrets.deliver(sandbox, this.#cancellation.signal));
   }
 
   /** Never rejects: an epoch that is not accepted is fenced. */
@@ -189,81 +242,65 @@ export class Build {
       }
       return;
     }
-    const recorder = this.#recorder as LogRecorder;
-    const sender = new LogSender({
-      source: recorder.spool,
-      transport,
-      lease: this.lease,
-      onCancel: ({ reason, graceMs }) => this.cancel({ reason, graceMs }),
-      signal,
-    });
-    this.#sender = sender;
-    sender.done.catch((error: unknown) => {
-      if (signal.aborted) return;
-      this.#log.warn({ err: error }, 'the server refused the log; the build is stopped');
-      this.fence();
-    });
+    this.#buildLog.send(this.#recorder, this.#sending, false);
   }
 
-  async #prepare(): Promise<Sandbox> {
-    const { executors, policy, emit, clock, version, worker } = this.#context;
-    const recorder = this.#recorder as LogRecorder;
-    const { epoch, jobId } = this.lease;
-    recorder.note('info', `Ritmo agent ${version}, worker ${worker}, attempt ${epoch}.`);
-    const admission = admit(this.job, executors, policy);
-    this.#executorName = admission.executor.name;
-    await this.#secrets.ask(this.#context.secrets, { jobId, jobName: this.job.name }, this.#cancellation.signal);
-    for (const warning of this.#secrets.hide(this.#masks)) recorder.note('warn', warning);
-    this.#secrets.checkDelivered();
-    this.#phase = 'preparing';
-    const begin = clock.monotonic();
-    const request = sandboxRequest(this.job, {
+  get #sending(): SendingEvents {
+    return {
+      cancelled: ({ reason, graceMs }) => this.cancel({ reason, graceMs }),
+      refused: () => this.fence(),
+      signal: this.#fenced.signal,
+    };
+  }
+
+  #prepare(): Promise<Sandbox> {
+    return prepareSandbox({
+      job: this.job,
       lease: this.lease,
       slot: this.#slot,
-      admission,
+      context: this.#context,
       secrets: this.#secrets,
-    });
-    const scope: PrepareScope = {
+      masks: this.#masks,
+      recorder: this.#recorder,
       signal: this.#cancellation.signal,
-      progress: (message) => recorder.note('info', message),
-      record: (record) => this.#journal({ sandbox: record, executor: admission.executor.name }),
-    };
-    this.#volume = await admission.executor.allocate(request, scope);
-    await checkOutSource({
-      job: this.job,
-      policy,
-      volume: this.#volume,
-      network: admission.network,
-      secrets: this.#secrets,
-      recorder,
-      signal: this.#cancellation.signal,
+      journal: (change) => this.#journal(change),
+      admitted: () => (this.#phase = 'preparing'),
+      made: (resource) => (this.#resource = resource),
     });
-    this.#sandbox = await admission.executor.prepare(request, this.#volume, scope);
-    recorder.note(
-      'info',
-      `${this.#sandbox.description}${this.job.network ? '' : ` (network: the default of ${admission.executor.name})`}`,
-    );
-    emit('job:prepared', { jobId, sandboxId: request.sandboxId, durationMs: clock.monotonic() - begin });
-    return this.#sandbox;
   }
 
-  async #runSteps(sandbox: Sandbox): Promise<Verdict> {
+  async #runSteps(sandbox: Sandbox, secrets: Readonly<Record<string, string>>): Promise<Verdict> {
     const { emit, clock, worker } = this.#context;
     const { jobId, epoch } = this.lease;
+    const recovered = this.#recovered;
+    const from = recovered && this.#entry.progress;
+    this.#phase = 'running';
     const { verdict, steps } = await runSteps({
       job: this.job,
       sandbox,
       cancellation: this.#cancellation,
-      recorder: this.#recorder as LogRecorder,
+      recorder: this.#recorder,
       clock,
       facts: { jobId, epoch, worker },
-      secrets: await this.#secrets.deliver(sandbox, this.#cancellation.signal),
+      secrets,
       mask: (text) => this.#masks.maskText(text),
+      ...(from && { from }),
+      ...(recovered?.runningStep !== undefined && { attachable: recovered.runningStep }),
+      keep: (progress) => this.#keepProgress(progress),
       started: (index, name) => emit('step:started', { jobId, index, name }),
       finished: (index, exit, durationMs) => emit('step:finished', { jobId, index, exit, durationMs }),
     });
     this.#steps = steps;
     return verdict;
+  }
+
+  /** For builds that another agent process could go on with. */
+  async #keepProgress(progress: StepsProgress): Promise<void> {
+    if (this.#sandbox?.detach === undefined) return;
+    const { cause } = this.#cancellation;
+    await this.#journal({
+      progress: { ...progress, slot: this.#slot, caches: this.#caches, ...(cause && { cause }), left: this.#left },
+    });
   }
 
   /** Stores artifacts, also of a build that failed. */
@@ -285,7 +322,7 @@ export class Build {
         succeeded: verdict.outcome === 'succeeded',
         sandbox,
         resume: this.#resume(),
-        note: (level, text) => this.#recorder?.note(level, text),
+        note: (level, text) => this.#buildLog.recorder?.note(level, text),
         mask: (text) => this.#masks.maskText(text),
         signal: bounded.signal,
       });
@@ -299,15 +336,13 @@ export class Build {
 
   /** From here on an agent after this one can go on. */
   async #journalStoring(verdict: Verdict): Promise<void> {
-    const { secrets } = this.#masks;
-    if (!this.#context.state.masks.keepAll(this.lease, secrets)) return;
-    const { artifacts, onLost } = this.job;
-    const steps = this.#steps;
-    await this.#journal({ storing: { artifacts, onLost, verdict, steps, masks: secrets.length, tries: 0 } });
+    const { masks } = this.#context.state;
+    const parts = { job: this.job, verdict, steps: this.#steps, secrets: this.#masks.secrets };
+    if (masks.keepAll(this.lease, parts.secrets)) await this.#journal({ storing: storingState(this.#entry, parts) });
   }
 
   #cacheParts(sandbox: Sandbox, signal: AbortSignal): CacheParts {
-    const note: CacheParts['note'] = (level, text) => this.#recorder?.note(level, text);
+    const note: CacheParts['note'] = (level, text) => this.#buildLog.recorder?.note(level, text);
     return { context: this.#context, job: this.job, scope: this.#cacheScope, sandbox, note, signal };
   }
 
@@ -328,59 +363,18 @@ export class Build {
     return { ...verdict, failure: { ...failure, message: this.#masks.maskText(failure.message) } };
   }
 
-  /** Closes the log, keeps the result in the journal, and tells the server. */
-  async #report(verdict: Verdict, durationMs: number): Promise<void> {
-    const { state, transport, reporting, emit, clock } = this.#context;
-    const recorder = this.#recorder as LogRecorder;
-    const lease = this.lease;
-    try {
-      recorder.note(verdict.outcome === 'succeeded' ? 'info' : 'error', closingLine(verdict, durationMs));
-      const { failure, ...seal } = await recorder.close();
-      if (failure) emit('agent:error', { error: failure, where: `log of job ${lease.jobId}` });
-      const sender = this.#sender;
-      if (this.#fenced.signal.aborted || !sender) {
-        await forget(state, lease);
-        return;
-      }
-      const result = jobResult({
-        verdict,
-        steps: this.#steps,
-        usage: this.#usage,
-        durationMs,
-        seal,
-        artifacts: this.#artifacts,
-      });
-      await this.#journal({ result, seal }).catch((error: unknown) =>
-        this.#log.warn({ err: error }, 'the result cannot be kept for a restart of this agent; the server is told now'),
-      );
-      await report({ transport, state, clock, lease, sender, seal, result }, [reporting, this.#fenced.signal]);
-      emit('job:reported', { jobId: lease.jobId, epoch: lease.epoch });
-    } catch (error) {
-      await this.#notReported(error);
-    } finally {
-      await recorder[Symbol.asyncDispose]();
-    }
-  }
-
-  async #notReported(error: unknown): Promise<void> {
-    const { state, reporting, emit } = this.#context;
-    if (reporting.aborted) {
-      this.#log.warn({}, 'the server was not told of the end of the build; the next start of the agent will');
-      return;
-    }
-    const known = RitmoError.from(error);
-    this.#log.error({ err: known }, 'the server refused the result of the build');
-    if (known.code !== 'RITMO_FENCED')
-      emit('agent:error', { error: known, where: `report of job ${this.lease.jobId}` });
-    await forget(state, this.lease).catch((cause: unknown) =>
-      this.#log.error({ err: cause }, 'the journal could not be cleared'),
-    );
+  /** A build that was taken up and yet cannot go on here: its sandbox goes, and it is told as one whose agent died. */
+  async #notRecovered(error: unknown): Promise<{ readonly reported: Promise<void>; readonly released: boolean }> {
+    this.#log.error({ err: error }, 'a build of the agent before cannot go on');
+    await this.#dispose();
+    await this.#buildLog.recorder?.[Symbol.asyncDispose]();
+    return { reported: finishCrashed(this.#entry, this.lease, this.#context), released: false };
   }
 
   async #dispose(): Promise<void> {
-    const resource = this.#sandbox ?? this.#volume;
+    const resource = this.#resource;
     if (!resource) return;
-    const where = `dispose of job ${this.lease.jobId} (${this.#executorName ?? 'no executor'})`;
+    const where = `dispose of job ${this.lease.jobId} (${this.#entry.executor ?? 'no executor'})`;
     await disposeWatched(resource, (error) => {
       this.#log.error({ err: error }, error.message);
       this.#context.emit('agent:error', { error, where });
@@ -388,9 +382,15 @@ export class Build {
   }
 
   #cancelling({ reason }: CancelCause): void {
-    this.#recorder?.note('warn', `Stopping: ${reason}.`);
+    this.#buildLog.recorder?.note('warn', `Stopping: ${reason}.`);
     this.#log.info({ reason }, 'stopping the build');
     this.#context.emit('job:cancelling', { jobId: this.lease.jobId, reason });
+    const { progress } = this.#entry;
+    if (progress) {
+      this.#keepProgress(progress).catch((error: unknown) =>
+        this.#log.warn({ err: error }, 'the journal does not say that the build is being stopped'),
+      );
+    }
   }
 
   async #journal(change: Partial<JournalEntry>): Promise<void> {

@@ -21,10 +21,10 @@ export interface BuildContext {
   readonly secrets: SecretSource;
   readonly state: StateDir;
   /**
-   * Promises the job its limits until disposed, before it is accepted.
+   * Promises the job its limits until disposed, before it is accepted; one that `runs` already has them.
    * @throws RITMO_NO_ROOM, RITMO_EXECUTOR_UNAVAILABLE
    */
-  readonly reserve: (job: Job) => Disposable;
+  readonly reserve: (job: Job, runs: boolean) => Disposable;
   /** Name of the worker. */
   readonly worker: string;
   readonly version: string;

@@ -62,18 +62,19 @@ export class BuildSecrets {
 
   /** Writes those that are wanted as files into the sandbox; answers the variables that steps get. */
   async deliver(sandbox: Sandbox, signal: AbortSignal): Promise<Record<string, string>> {
-    const variables: Record<string, string> = {};
     const files: FileEntry[] = [];
-    for (const { name, as } of this.#job.secrets) {
-      const value = this.#values.get(name) ?? '';
-      if (as === 'env') {
-        variables[name] = value;
-      } else {
-        files.push(textFile(`secrets/${name}`, value, 0o400));
-        variables[name] = `${sandbox.privateDir}/secrets/${name}`;
-      }
-    }
+    for (const { name, as } of this.#job.secrets)
+      if (as !== 'env') files.push(textFile(`secrets/${name}`, this.#values.get(name) ?? '', 0o400));
     if (files.length > 0) await sandbox.put(files, sandbox.privateDir, signal);
-    return variables;
+    return this.variables(sandbox);
+  }
+
+  /** The variables that steps get, where the files are in the sandbox already. */
+  variables(sandbox: Pick<Sandbox, 'privateDir'>): Record<string, string> {
+    const named = this.#job.secrets.map(({ name, as }) => [
+      name,
+      as === 'env' ? (this.#values.get(name) ?? '') : `${sandbox.privateDir}/secrets/${name}`,
+    ]);
+    return Object.fromEntries(named);
   }
 }

@@ -1,12 +1,13 @@
 import type { Job, JobStep, StepResult } from '@ritmo/protocol';
 import type { Clock } from '../executor/host.js';
 import type { CancelCause } from '../executor/request.js';
-import type { Sandbox, StepExit } from '../executor/sandbox.js';
+import type { Sandbox, StepExit, StepScope } from '../executor/sandbox.js';
 import type { LogRecorder } from '../log/index.js';
 import type { Cancellation } from './cancellation.js';
 import { withDeadline } from './deadline.js';
 import { stepEnvironment, stepName, type StepFacts } from './environment.js';
 import { stepFailed, stopped, succeeded, type Verdict } from './outcome.js';
+import type { RunningStep, StepsProgress } from './progress.js';
 import { scriptCommand, textFile } from './step-files.js';
 
 /** How long all cleanup steps of a cancelled build may take together, in milliseconds. */
@@ -24,6 +25,12 @@ export interface StepsContext {
   /** Values of the secrets by variable, or paths of their files. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly mask: (text: string) => string;
+  /** Where another agent process was when it ended. */
+  readonly from?: StepsProgress;
+  /** The step that the sandbox can take up, after a recovery. */
+  readonly attachable?: string;
+  /** Keeps what another agent process needs to go on. */
+  readonly keep: (progress: StepsProgress) => Promise<void>;
   readonly started: (index: number, name: string) => void;
   readonly finished: (index: number, exit: StepExit, durationMs: number) => void;
 }
@@ -35,19 +42,25 @@ export interface StepsContext {
 export async function runSteps(
   context: StepsContext,
 ): Promise<{ readonly verdict: Verdict; readonly steps: readonly StepResult[] }> {
-  const { job, cancellation } = context;
-  const steps: StepResult[] = [];
-  let verdict = succeeded;
+  const { job, cancellation, from, clock } = context;
+  const steps: StepResult[] = [...(from?.steps ?? [])];
+  let verdict = from?.verdict ?? succeeded;
   const cleanup = new CleanupTime(cancellation);
   try {
     for (const [index, step] of job.steps.entries()) {
+      if (index < steps.length) continue;
+      const before = from?.running?.index === index ? from.running : undefined;
       if (cancellation.cause && verdict.outcome === 'succeeded') verdict = stopped(cancellation.cause.reason);
       const name = context.mask(stepName(step));
-      if (!isDue(step, verdict) || cleanup.over) {
+      if (!before && (!isDue(step, verdict) || cleanup.over)) {
         steps.push({ index, name, status: 'skipped', durationMs: 0 });
         continue;
       }
-      const { exit, durationMs } = await runStep(context, index, name, step, cleanup.signal());
+      const isCleanup = cancellation.cause !== undefined;
+      const running = before ?? { index, beganAt: clock.now(), cleanup: isCleanup };
+      if (!before) await context.keep({ steps, verdict, running });
+      const signal = running.cleanup ? cleanup.signal() : cancellation.signal;
+      const { exit, durationMs } = await runStep(context, { step, name, running, resumed: !!before, signal });
       steps.push(stepResult(index, name, exit, durationMs));
       const ok = exit.status === 'exited' && exit.code === 0;
       const forgiven = step.continueOnError && !cancellation.cause;
@@ -59,6 +72,7 @@ export async function runSteps(
     cleanup[Symbol.dispose]();
   }
   if (cancellation.cause && verdict.outcome === 'succeeded') verdict = stopped(cancellation.cause.reason);
+  await context.keep({ steps, verdict });
   return { verdict, steps };
 }
 
@@ -66,32 +80,30 @@ function isDue(step: JobStep, verdict: Verdict): boolean {
   return step.when === 'always' || (step.when === 'success') === (verdict.outcome === 'succeeded');
 }
 
-async function runStep(
-  context: StepsContext,
-  index: number,
-  name: string,
-  step: JobStep,
-  signal: AbortSignal,
-): Promise<{ exit: StepExit; durationMs: number }> {
-  const { job, sandbox, recorder, clock } = context;
-  const folder = `step-${index}`;
-  const begin = clock.monotonic();
-  recorder.stepStarted(index, name, context.mask(step.run));
-  context.started(index, name);
-  using deadline = withDeadline([signal], step.timeout, { reason: 'step-timeout' });
-  const always = new AbortController().signal;
-  await sandbox.put([textFile(`${folder}/script`, step.run, 0o500)], sandbox.privateDir, always);
-  const exit = await sandbox.run(
-    {
-      id: folder,
-      argv: scriptCommand(step, `${sandbox.privateDir}/${folder}/script`),
-      ...(step.dir !== undefined && { cwd: step.dir }),
-      env: stepEnvironment(job, step, { ...context.facts, step: name, workdir: sandbox.workdir }, context.secrets),
-    },
-    { signal: deadline.signal, stop: { signal: 'SIGTERM', graceMs: job.grace }, output: recorder.output(index) },
-  );
-  await sandbox.remove([`${sandbox.privateDir}/${folder}`], always);
+/** A step whose turn it is. */
+interface StepTurn {
+  readonly step: JobStep;
+  /** Masked. */
+  readonly name: string;
+  readonly running: RunningStep;
+  /** Another agent process has begun it. */
+  readonly resumed: boolean;
+  readonly signal: AbortSignal;
+}
+
+async function runStep(context: StepsContext, turn: StepTurn): Promise<{ exit: StepExit; durationMs: number }> {
+  const { recorder, clock } = context;
+  const { step, name, running, resumed, signal } = turn;
+  const { index } = running;
+  const passedMs = resumed ? Math.max(0, clock.now() - running.beganAt) : 0;
+  const begin = clock.monotonic() - passedMs;
+  if (!recorder.hasBegun(index)) recorder.stepStarted(index, name, context.mask(step.run));
+  if (!resumed) context.started(index, name);
+  const left = step.timeout === undefined ? undefined : Math.max(0, step.timeout - passedMs);
+  using deadline = withDeadline([signal], left, { reason: 'step-timeout' });
+  const exit = await exitOf(context, turn, deadline.signal);
   const durationMs = Math.round(clock.monotonic() - begin);
+  if (recorder.hasEnded(index)) return { exit, durationMs };
   recorder.stepEnded(index, ended(exit));
   if (exit.status === 'not-started') recorder.note('error', exit.error.message);
   const stragglers = 'stragglers' in exit ? (exit.stragglers ?? 0) : 0;
@@ -104,6 +116,38 @@ async function runStep(
   }
   context.finished(index, exit, durationMs);
   return { exit, durationMs };
+}
+
+/** Runs the step, or takes it up where it was begun by another agent process. */
+async function exitOf(
+  context: StepsContext,
+  { step, name, running: { index }, resumed }: StepTurn,
+  signal: AbortSignal,
+): Promise<StepExit> {
+  const { job, sandbox, recorder } = context;
+  const id = `step-${index}`;
+  const files = [`${sandbox.privateDir}/${id}`];
+  const always = new AbortController().signal;
+  const scope: StepScope = {
+    signal,
+    stop: { signal: 'SIGTERM', graceMs: job.grace },
+    output: recorder.output(index),
+  };
+  let exit: StepExit;
+  if (resumed && sandbox.attach && context.attachable === id) exit = await sandbox.attach(id, scope);
+  else {
+    if (resumed) await sandbox.remove(files, always);
+    await sandbox.put([textFile(`${id}/script`, step.run, 0o500)], sandbox.privateDir, always);
+    const spec = {
+      id,
+      argv: scriptCommand(step, `${sandbox.privateDir}/${id}/script`),
+      ...(step.dir !== undefined && { cwd: step.dir }),
+      env: stepEnvironment(job, step, { ...context.facts, step: name, workdir: sandbox.workdir }, context.secrets),
+    };
+    exit = await sandbox.run(spec, scope);
+  }
+  await sandbox.remove(files, always);
+  return exit;
 }
 
 /** What the log says of a step's end. */

@@ -46,6 +46,11 @@ export class Room {
       const usable = (bytes: number) => Math.max(0, bytes - minFreeDiskBytes);
       this.#check('disk', limits.diskBytes, 'diskBytes', usable(space.totalBytes), usable(space.freeBytes));
     }
+    return this.promise(limits);
+  }
+
+  /** Promises them whatever is left: to a build that has them already. */
+  promise(limits: ResourceLimits): Disposable {
     this.#promised.add(limits);
     return { [Symbol.dispose]: () => void this.#promised.delete(limits) };
   }

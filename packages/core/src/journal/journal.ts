@@ -2,6 +2,7 @@ import type { Job, JobResult, Seal, StepResult } from '@ritmo/protocol';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Verdict } from '../build/outcome.js';
+import type { BuildProgress } from '../build/progress.js';
 import type { SandboxRecord } from '../executor/sandbox.js';
 import { writeFileAtomic } from './atomic-file.js';
 
@@ -15,6 +16,8 @@ export interface JournalEntry {
   /** RFC 3339. */
   readonly claimedAt: string;
   readonly sandbox?: SandboxRecord;
+  /** Where its steps are, once its sandbox was ready. */
+  readonly progress?: BuildProgress;
   /** How it ended, while the server does not know. */
   readonly result?: JobResult;
   readonly seal?: Seal;
@@ -35,6 +38,21 @@ export interface StoringState {
   readonly masks: number;
   /** Agents that went on with it. */
   readonly tries: number;
+}
+
+/** The state of a build that begins to store what it left, or begins again after an agent died at it. */
+export function storingState(
+  { storing }: JournalEntry,
+  build: {
+    readonly job: Pick<Job, 'artifacts' | 'onLost'>;
+    readonly verdict: Verdict;
+    readonly steps: readonly StepResult[];
+    readonly secrets: readonly string[];
+  },
+): StoringState {
+  const { job, verdict, steps, secrets } = build;
+  const tries = storing === undefined ? 0 : storing.tries + 1;
+  return { artifacts: job.artifacts, onLost: job.onLost, verdict, steps, masks: secrets.length, tries };
 }
 
 /** Most agents that go on with one upload: what ends each of them may be the upload itself. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RitmoError } from '../errors.js';
 
@@ -22,9 +22,10 @@ export class StateLock {
   static async take(stateDir: string): Promise<StateLock> {
     const path = join(stateDir, 'lock');
     const file = process.platform === 'darwin' ? await openLocked(path, stateDir) : await open(path, 'a', 0o600);
-    if (process.platform === 'darwin') return new StateLock(file);
     try {
-      if (!(await lockDescriptor(file.fd))) throw locked(stateDir);
+      if (process.platform !== 'darwin' && !(await lockDescriptor(file.fd))) throw locked(stateDir);
+      await file.truncate();
+      await file.write(`${process.pid}\n`);
     } catch (error) {
       await file.close();
       throw error;
@@ -35,6 +36,23 @@ export class StateLock {
   async release(): Promise<void> {
     await this.#file.close();
   }
+}
+
+/** Process of the agent that holds the lock of a state directory; undefined where nobody does. */
+export async function holderOfState(stateDir: string): Promise<number | undefined> {
+  let file: FileHandle | undefined;
+  try {
+    const path = join(stateDir, 'lock');
+    file = process.platform === 'darwin' ? await openLocked(path, stateDir) : await open(path, 'r+');
+    if (process.platform === 'darwin' || (await lockDescriptor(file.fd))) return undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (!(error instanceof RitmoError && error.code === 'RITMO_STATE_LOCKED')) throw error;
+  } finally {
+    await file?.close();
+  }
+  const pid = Number(await readFile(join(stateDir, 'lock'), 'utf8'));
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
 }
 
 async function openLocked(path: string, stateDir: string): Promise<FileHandle> {

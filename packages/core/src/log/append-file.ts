@@ -105,6 +105,12 @@ export class AppendFile {
     return this.#room;
   }
 
+  /** Resolves when all that was accepted is in the file; rejects with the failure. */
+  async flushed(): Promise<void> {
+    await this.settled();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   /** Resolves when all that was accepted is in the file, or nothing more will be. */
   async settled(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;

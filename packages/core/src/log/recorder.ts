@@ -40,6 +40,7 @@ export class LogRecorder {
   readonly #zero: number;
   /** Steps that began in this process. */
   readonly #begun = new Set<number>();
+  readonly #ended = new Set<number>();
   readonly #outputs = new Map<number, StepOutput>();
   #closing: Promise<SpoolEnd> | undefined;
 
@@ -72,6 +73,20 @@ export class LogRecorder {
     const recorder = new LogRecorder(spool, options.clock.monotonic() - since, options, true);
     for (const value of options.added ?? []) recorder.#added.add(value);
     return recorder;
+  }
+
+  /** Whether the log says that the step has begun. */
+  hasBegun(index: number): boolean {
+    return this.#begun.has(index) || this.spool.begunSteps.has(index);
+  }
+
+  hasEnded(index: number): boolean {
+    return this.#ended.has(index) || this.spool.endedSteps.has(index);
+  }
+
+  /** From now on output is taken only as fast as it reaches the file: for builds that outlive an agent that is killed. */
+  keepUp(): void {
+    this.spool.keepUp();
   }
 
   /** Bytes of the log so far. */
@@ -119,6 +134,7 @@ export class LogRecorder {
   stepEnded(index: number, end: StepEnd): void {
     this.#outputs.get(index)?.end();
     const t = this.#t();
+    this.#ended.add(index);
     this.spool.append(t, recordLine({ t, k: 'end', s: index, ...end }));
   }
 

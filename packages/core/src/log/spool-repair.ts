@@ -12,6 +12,9 @@ export interface Repaired {
   readonly header: LogHeader;
   /** `t` of the last record that has one. */
   readonly lastT: number;
+  /** Steps that the log says to have begun, and to have ended. */
+  readonly begun: ReadonlySet<number>;
+  readonly ended: ReadonlySet<number>;
 }
 
 /**
@@ -24,7 +27,8 @@ export async function repairLog(path: string, limit = Number.POSITIVE_INFINITY):
     const length = await wholeRecords(file, Math.min(limit, (await file.stat()).size));
     const header = await headerOf(file, length, path);
     await file.truncate(length);
-    return { length, header, lastT: await lastTime(file, length), hash: await hashOf(file, length) };
+    const { hash, begun, ended } = await readAll(file, length);
+    return { length, header, lastT: await lastTime(file, length), hash, begun, ended };
   } finally {
     await file.close();
   }
@@ -57,11 +61,25 @@ async function lastTime(file: FileHandle, length: number): Promise<number> {
   return last === undefined ? 0 : Number(last[1]);
 }
 
-async function hashOf(file: FileHandle, length: number): Promise<Hash> {
+async function readAll(file: FileHandle, length: number): Promise<Pick<Repaired, 'hash' | 'begun' | 'ended'>> {
   const hash = createHash('sha256');
-  for (let at = 0; at < length; at += readSize) hash.update(await bytesAt(file, at, Math.min(readSize, length - at)));
-  return hash;
+  const begun = new Set<number>();
+  const ended = new Set<number>();
+  let rest = '';
+  for (let at = 0; at < length; at += readSize) {
+    const bytes = await bytesAt(file, at, Math.min(readSize, length - at));
+    hash.update(bytes);
+    // Quotes in what a build prints are escaped, so this stands nowhere but in such records.
+    const text = rest + bytes.toString('latin1');
+    for (const [, kind, step] of text.matchAll(stepRecord)) (kind === 'step' ? begun : ended).add(Number(step));
+    rest = text.slice(text.lastIndexOf('\n') + 1).slice(0, longestStepHead);
+  }
+  return { hash, begun, ended };
 }
+
+/** The beginning of a record of a step's begin or end. */
+const stepRecord = /\{"t":\d+,"k":"(step|end)","s":(\d+)[,}]/g;
+const longestStepHead = 64;
 
 async function bytesAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length);

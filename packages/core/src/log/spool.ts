@@ -7,7 +7,7 @@ import { RitmoError } from '../errors.js';
 import { AppendFile, writeFailure } from './append-file.js';
 import { DiskFloor } from './disk-floor.js';
 import { bytesLine, type Line, noteLine, recordLine, sizeText } from './records.js';
-import { repairLog } from './spool-repair.js';
+import { type Repaired, repairLog } from './spool-repair.js';
 import { removeRing, TailRing } from './tail-ring.js';
 
 /** Largest log file where nothing else is said; see `SpoolOptions.maxBytes`. */
@@ -53,6 +53,9 @@ export interface LogSource {
 export class Spool implements LogSource {
   readonly path: string;
   readonly header: LogHeader;
+  /** Steps that had begun and ended before the file was opened. */
+  readonly begunSteps: ReadonlySet<number>;
+  readonly endedSteps: ReadonlySet<number>;
   readonly #file: AppendFile;
   readonly #hash;
   readonly #maxBytes: number;
@@ -64,10 +67,13 @@ export class Spool implements LogSource {
   #lost: number;
   #closing: Promise<SpoolEnd> | undefined;
   #ended = false;
+  #keepsUp = false;
 
   private constructor(path: string, header: LogHeader, start: SpoolStart, options: SpoolOptions) {
     this.path = path;
     this.header = header;
+    this.begunSteps = start.begun;
+    this.endedSteps = start.ended;
     this.#hash = start.hash;
     this.#ring = start.ring;
     this.#lastT = start.lastT;
@@ -81,7 +87,16 @@ export class Spool implements LogSource {
   /** A new file that must not exist yet, with its header. Rejects with RITMO_STATE_UNREADABLE or RITMO_DISK_FULL. */
   static async create(path: string, header: LogHeader, options: SpoolOptions = {}): Promise<Spool> {
     const fd = openLog(path, 'wx+');
-    const start: SpoolStart = { fd, length: 0, lastT: 0, lost: 0, ring: undefined, hash: createHash('sha256') };
+    const start: SpoolStart = {
+      fd,
+      length: 0,
+      lastT: 0,
+      lost: 0,
+      ring: undefined,
+      hash: createHash('sha256'),
+      begun: new Set(),
+      ended: new Set(),
+    };
     const spool = new Spool(path, header, start, options);
     spool.#put(recordLine(header));
     await spool.#file.settled();
@@ -153,8 +168,14 @@ export class Spool implements LogSource {
     }
   }
 
+  /** From now on `room` is there only when all is in the file: an agent that is killed then has nothing in its hands. */
+  keepUp(): void {
+    this.#keepsUp = true;
+  }
+
   /** A promise while too much waits to be written, to be awaited before more is appended; rejects when the disk refuses it. */
   room(): Promise<void> | undefined {
+    if (this.#keepsUp && this.#ring === undefined) return this.#file.flushed();
     return this.#file.room() ?? this.#ring?.room();
   }
 
@@ -260,7 +281,7 @@ export class Spool implements LogSource {
   }
 }
 
-interface SpoolStart {
+interface SpoolStart extends Pick<Repaired, 'begun' | 'ended'> {
   readonly fd: number;
   readonly length: number;
   readonly lastT: number;

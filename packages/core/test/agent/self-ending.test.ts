@@ -49,8 +49,8 @@ describe('an agent that ends by itself', () => {
     await started;
     const drained = agent.drain();
     await agent.stop();
-    expect(await drained).toEqual({ finished: [], cancelled: ['job-1'] });
-    expect(await said).toEqual({ finished: [], cancelled: ['job-1'] });
+    expect(await drained).toEqual({ finished: [], cancelled: ['job-1'], left: [] });
+    expect(await said).toEqual({ finished: [], cancelled: ['job-1'], left: [] });
   });
 });
 

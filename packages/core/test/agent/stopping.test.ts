@@ -144,7 +144,7 @@ describe('drain', () => {
     const drained = agent.drain();
     const late = server.submit({ name: 'late', steps: [{ run: 'print late' }] });
     open();
-    await expect(drained).resolves.toEqual({ finished: ['job-1'], cancelled: [] });
+    await expect(drained).resolves.toEqual({ finished: ['job-1'], cancelled: [], left: [] });
     expect(job.result?.outcome).toBe('succeeded');
     expect(late.accepted).toBe(false);
   });
@@ -170,7 +170,7 @@ describe('drain', () => {
 
   it('cancels at its deadline, and says which', async () => {
     const { agent, job } = await running([{ run: 'hang' }]);
-    await expect(agent.drain({ deadlineMs: 20 })).resolves.toEqual({ finished: [], cancelled: ['job-1'] });
+    await expect(agent.drain({ deadlineMs: 20 })).resolves.toEqual({ finished: [], cancelled: ['job-1'], left: [] });
     expect(job.result).toMatchObject({
       outcome: 'errored',
       failure: { code: 'RITMO_AGENT_STOPPING', retryable: true },

@@ -8,6 +8,12 @@ import { type DockerExecutorOptions, dockerExecutor } from '../../src/index.js';
 /** Sees containers, their processes, networks, rules, folders and mounts with its own eyes. */
 export class Witness {
   readonly #open = new Map<string, number>();
+  readonly #address: string | undefined;
+
+  /** `address` of the daemon; DOCKER_HOST by default. */
+  constructor(address?: string) {
+    this.#address = address;
+  }
 
   async open(host: ExecutorHost, options: DockerExecutorOptions = {}): Promise<Executor> {
     const executor = await dockerExecutor(options).open(host);
@@ -32,6 +38,8 @@ export class Witness {
       .split('\n')
       .filter((line) => line.includes(stateDir) && !(open && line.includes('/memory ')));
     const label = `label=dev.ritmo.owner=${ownerId}`;
+    const docker = (args: readonly string[]) =>
+      run('/usr/bin/docker', this.#address === undefined ? args : ['--host', this.#address, ...args]);
     const containers = docker(['ps', '-aq', '--no-trunc', '--filter', label]);
     const networks = docker(['network', 'ls', '--filter', label, '--format', '{{.Name}}']).filter(
       (name) => !open || !/^ritmo-[0-9a-f]{6}$/.test(name),
@@ -58,8 +66,6 @@ function processesOf(container: string): string[] {
     return [`process ${name} ${read(`/proc/${name}/cmdline`).replaceAll('\0', ' ')}`];
   });
 }
-
-const docker = (args: readonly string[]) => run('/usr/bin/docker', args);
 
 function run(program: string, args: readonly string[]): string[] {
   return execFileSync(program, [...args], { encoding: 'utf8' })
