@@ -38,6 +38,11 @@ export interface SandboxRequest {
   /** Milliseconds from now after which the sandbox may end itself when its agent never comes back. */
   readonly deadlineMs: number;
   readonly onLost: 'fail' | 'requeue';
+  /**
+   * For `requeue`: milliseconds without a sign of the agent after which the sandbox ends itself, since another worker may
+   * have the job. The executor gives the sign for as long as the agent runs.
+   */
+  readonly lostAfterMs?: number;
 }
 
 export interface ImageRequest {

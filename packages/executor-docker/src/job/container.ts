@@ -3,10 +3,10 @@ import { chown, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { type Clock, type Logger, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
-import { type GroupView, type Owner, readProcess, removeTree } from '@ritmo/host-linux';
+import { type GroupView, type Owner, removeTree } from '@ritmo/host-linux';
 import type { ContainerSpec, DockerClient } from '../docker/client.js';
 import type { KeptStep } from '../step/kept-step.js';
-import { ContainerProcesses } from '../step/processes.js';
+import { ContainerProcesses, ownProcesses } from '../step/processes.js';
 import { attachCommand, type CommandHost, runCommand } from '../step/run-command.js';
 import { Output } from '../supervisor/output.js';
 import { Pipes } from '../supervisor/pipes.js';
@@ -15,6 +15,7 @@ import type { Command } from '../supervisor/step-file.js';
 import { Supervisor } from '../supervisor/supervisor.js';
 import { Counters } from './counters.js';
 import { Kept } from './kept.js';
+import { giveSign } from './sign.js';
 import { greeted, killInside, lookAt, startContainer, withSupervisor } from './start-container.js';
 
 const stepPrefix = '.step-';
@@ -35,6 +36,8 @@ export interface ContainerSettings {
   /** Seconds after which the container ends by itself. */
   readonly deadlineSeconds: number;
   readonly isDiskFull: () => boolean;
+  /** Milliseconds without a sign of the agent after which it ends by itself; undefined where it need not. */
+  readonly lostAfterMs?: number | undefined;
 }
 
 /** What is known of a container that runs. */
@@ -62,6 +65,7 @@ export class SupervisedContainer implements AsyncDisposable {
   readonly #host: CommandHost;
   readonly #counters: Counters;
   readonly #over = new AbortController();
+  readonly #sign: Disposable;
   #running: Promise<StepExit> | undefined;
 
   private constructor(settings: CommonSettings, { kept, pipes, supervisor, group, step }: Started) {
@@ -71,6 +75,7 @@ export class SupervisedContainer implements AsyncDisposable {
     this.step = step;
     this.#settings = settings;
     this.#pipes = pipes;
+    this.#sign = giveSign(settings);
     const counters = new Counters(group, settings.isDiskFull, step?.counters);
     this.#counters = counters;
     const ended = this.#ended();
@@ -113,10 +118,7 @@ export class SupervisedContainer implements AsyncDisposable {
       const shell = await greeted(docker, id, supervisor, settings.clock, signal);
       pipes.moveTo(keptIn);
       const group = await lookAt(docker, id);
-      const own = group
-        .processes()
-        .flatMap((pid) => readProcess(pid) ?? [])
-        .map(({ pid, startTime }) => ({ pid, startTime }));
+      const own = ownProcesses(group.processes());
       return new SupervisedContainer(settings, {
         kept: Kept.begin(keptIn, { id, shell, own }),
         pipes,
@@ -172,6 +174,7 @@ export class SupervisedContainer implements AsyncDisposable {
 
   /** Lets it run without us; a command that runs rejects with RITMO_SANDBOX_BROKEN. Nothing that was read is lost. */
   async letGo(): Promise<void> {
+    this.#sign[Symbol.dispose]();
     await this.#host.output.letGo();
     this.#over.abort(new RitmoError('RITMO_SANDBOX_BROKEN', 'The sandbox was left to another agent.'));
     await Promise.allSettled([this.#running]);
@@ -180,6 +183,7 @@ export class SupervisedContainer implements AsyncDisposable {
 
   /** Ends everything in it; a command that runs rejects with RITMO_SANDBOX_BROKEN. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#sign[Symbol.dispose]();
     this.#counters.sample();
     this.#over.abort(new RitmoError('RITMO_SANDBOX_BROKEN', 'The sandbox was disposed.'));
     await Promise.allSettled([this.#running]);
