@@ -17,9 +17,9 @@ const counting = 'i=0; until [ -e enough ]; do i=$((i + 1)); echo "line $i"; don
 
 /** Leaves the sandbox, as an agent does that is replaced, and takes it up with the executor of the next one. */
 async function handOver(context: CaseContext, box: TestSandbox) {
-  const { detach } = box.sandbox;
-  assert.ok(detach, 'a sandbox of an executor that recovers has no detach');
-  await context.within('detach', 10_000, detach.call(box.sandbox));
+  const left = box.sandbox.detach?.();
+  assert.ok(left, 'a sandbox of an executor that recovers has no detach');
+  await context.within('detach', 10_000, left);
   return await takeUp(context, box);
 }
 
@@ -35,20 +35,18 @@ async function takeUp(context: CaseContext, box: TestSandbox) {
 }
 
 async function recoverWith(executor: Executor, record: Parameters<NonNullable<Executor['recover']>>[0]) {
-  assert.ok(executor.recover, 'an executor that declares recover has no such method');
-  return await executor.recover(record, {
-    signal: never(),
-    progress: () => undefined,
-    record: () => Promise.resolve(),
-  });
+  const scope = { signal: never(), progress: () => undefined, record: () => Promise.resolve() };
+  const outcome = executor.recover?.(record, scope);
+  assert.ok(outcome, 'an executor that declares recover has no such method');
+  return await outcome;
 }
 
 function attach(context: CaseContext, sandbox: Sandbox, step: string) {
-  assert.ok(sandbox.attach, 'a sandbox that was recovered has no attach');
   const controller = new AbortController();
   const output = new Capture();
   const stop = { signal: 'SIGTERM', graceMs: context.ms(500) } as const;
-  const run = sandbox.attach(step, { signal: controller.signal, stop, output });
+  const run = sandbox.attach?.(step, { signal: controller.signal, stop, output });
+  assert.ok(run, 'a sandbox that was recovered has no attach');
   const exit: Promise<StepExit> = context.within('the step', 20_000, run).finally(() => output.settle());
   exit.catch(() => undefined);
   return { exit, output, abort: (cause: CancelCause) => controller.abort(cause) };
