@@ -18,6 +18,12 @@ import { Kept } from './kept.js';
 import { giveSign } from './sign.js';
 import { greeted, killInside, lookAt, startContainer, withSupervisor } from './start-container.js';
 
+/** The container as a whole was the victim: no step can run after it, and the limit is what is to be said. */
+const outOfMemory = () =>
+  new RitmoError('RITMO_LIMIT_HIT', 'The container of the job ran out of memory and was ended as a whole.', {
+    hint: 'Ask for more memory: `limits: { memory: … }`.',
+  });
+
 const stepPrefix = '.step-';
 /** Beside the folder that the container sees. */
 const keptFolder = (folder: string) => `${folder}-kept`;
@@ -67,6 +73,8 @@ export class SupervisedContainer implements AsyncDisposable {
   readonly #over = new AbortController();
   readonly #sign: Disposable;
   #running: Promise<StepExit> | undefined;
+  /** Why no step can run any more. */
+  #outOfMemory: RitmoError | undefined;
 
   private constructor(settings: CommonSettings, { kept, pipes, supervisor, group, step }: Started) {
     const { id, own } = kept.container;
@@ -203,17 +211,23 @@ export class SupervisedContainer implements AsyncDisposable {
         cause: error,
       });
     }
+    if ((await docker.inspectContainer(this.id).catch(() => undefined))?.outOfMemory === true) throw outOfMemory();
     throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The container of the job has ended.', {
       hint: 'A step has ended everything in it, or somebody has removed it from outside.',
     });
   }
 
   async #only(run: () => Promise<StepExit>): Promise<StepExit> {
+    if (this.#outOfMemory !== undefined) return { status: 'not-started', error: this.#outOfMemory };
     if (this.#running !== undefined)
       throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The container runs a command already.');
     this.#running = run();
     try {
       return await this.#running;
+    } catch (error) {
+      if (!(error instanceof RitmoError && error.code === 'RITMO_LIMIT_HIT')) throw error;
+      this.#outOfMemory = error;
+      return { status: 'signalled', signal: 'SIGKILL', limit: 'memory' };
     } finally {
       this.#running = undefined;
     }
