@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import {
+  type Clock,
   type Executor,
   type ExecutorCapabilities,
   isSandboxId,
@@ -51,10 +52,14 @@ export class DockerExecutor implements Executor {
   /** Jobs that were left to the agent after this one. */
   #detached = 0;
   #disposed: Promise<void> | undefined;
+  #swept = false;
+  readonly #closing = new AbortController();
+  readonly #watching: Promise<void>;
 
   constructor(settings: DockerExecutorSettings) {
     this.#settings = settings;
     this.capabilities = settings.capabilities;
+    this.#watching = this.#watchStrays();
   }
 
   async probe(signal: AbortSignal): Promise<ProbeReport> {
@@ -134,10 +139,35 @@ export class DockerExecutor implements Executor {
   }
 
   async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {
+    this.#swept = true;
     return await this.#jobs.sweep(await this.#found(), keep, signal, (id) => this.#remove(id));
   }
 
+  /** Removes what is ours and open nowhere, once it was seen at two looks: what is being made has its time. */
+  async #watchStrays(): Promise<void> {
+    const { jobs } = this.#settings;
+    const { signal } = this.#closing;
+    let seen = new Set<string>();
+    while (await passed(jobs.clock, jobs.options.sweepMs, signal)) {
+      try {
+        // Nothing is a stray before the sweep of the start has told what is kept.
+        const found = this.#swept ? (await this.#found()).filter((name) => isSandboxId(name)) : [];
+        const strays = new Set(found.filter((id) => !this.#jobs.has(id)));
+        const twice = [...strays].filter((id) => seen.has(id));
+        const others = new Set([...this.#jobs.ids(), ...found.filter((id) => !twice.includes(id))]);
+        if (twice.length > 0) {
+          const { removed, failed } = await this.#jobs.sweep(twice, others, signal, (id) => this.#remove(id));
+          jobs.log.warn({ removed, failed }, 'sandboxes that belong to no build were removed');
+        }
+        seen = strays;
+      } catch (error) {
+        if (!signal.aborted) jobs.log.warn({ err: error }, 'strays could not be looked for');
+      }
+    }
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
     this.#disposed ??= this.#dispose();
     return this.#disposed;
   }
@@ -214,6 +244,7 @@ export class DockerExecutor implements Executor {
   /** Each part on its own: what cannot be removed, as with a daemon that is gone, keeps nothing else. */
   async #dispose(): Promise<void> {
     const { jobs, memory, pool } = this.#settings;
+    await this.#watching;
     const ended = await this.#jobs.disposeAll();
     // Jobs that are left go on behind the rules, and lie in memory, for the agent that takes them up or sweeps them.
     const left = this.#jobs.size + this.#detached > 0;
@@ -222,5 +253,15 @@ export class DockerExecutor implements Executor {
     await pool[Symbol.asyncDispose]();
     const failed = ended.find((each) => each.status === 'rejected');
     if (failed !== undefined) throw RitmoError.from(failed.reason, 'RITMO_CLEANUP_FAILED');
+  }
+}
+
+/** False when aborted. */
+async function passed(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await clock.sleep(ms, signal);
+    return !signal.aborted;
+  } catch {
+    return false;
   }
 }

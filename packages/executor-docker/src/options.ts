@@ -55,6 +55,8 @@ export const optionsSchema = z.strictObject({
   configFolder: absolutePath.optional(),
   /** A pull that makes no progress for so long is given up, in milliseconds. */
   pullIdleMs: z.int().positive().default(120_000),
+  /** How often strays of this installation are looked for, in milliseconds; one that is seen twice is removed. */
+  sweepMs: z.int().positive().default(300_000),
   /** Where workspaces lie; by default in the state directory. */
   workspaceRoot: absolutePath.optional(),
   /** First of the users that hardened jobs run as, where the agent is root. */

@@ -23,6 +23,13 @@ it('gives no swap beside the memory', async () => {
   expect(exit).toMatchObject({ limit: 'memory' });
 });
 
+it('says so too when memory that no process holds ends the whole container', async () => {
+  await using box = await worker.box({ limits: { memoryBytes: 24 * MiB, shmBytes: 256 * MiB } });
+  const fill = 'i=0; while :; do i=$((i + 1)); dd if=/dev/zero of=/dev/shm/$i bs=1M count=20; done';
+  expect((await box.sh(fill)).exit).toMatchObject({ limit: 'memory' });
+  expect(['not-started', 'signalled', 'exited']).toContain((await box.sh('exit 0')).exit.status);
+});
+
 it('says that the bound of processes ended a step', async () => {
   await using box = await worker.box({ limits: { pids: 24 } });
   const { exit } = await box.sh('i=0; while [ $i -lt 60 ]; do sleep 60 & i=$((i+1)); done; exit 0');

@@ -13,6 +13,7 @@ export const groups = [
   'cancel',
   'collect',
   'dispose',
+  'recovery',
   'refusal',
   'limits',
   'hostile',

@@ -294,13 +294,14 @@ export class Build {
     return verdict;
   }
 
-  /** For builds that another agent process could go on with. */
+  /** For builds that another agent process could go on with; without a journal this one goes on all the same. */
   async #keepProgress(progress: StepsProgress): Promise<void> {
     if (this.#sandbox?.detach === undefined) return;
     const { cause } = this.#cancellation;
-    await this.#journal({
-      progress: { ...progress, slot: this.#slot, caches: this.#caches, ...(cause && { cause }), left: this.#left },
-    });
+    const kept = { ...progress, slot: this.#slot, caches: this.#caches, ...(cause && { cause }), left: this.#left };
+    await this.#journal({ progress: kept }).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'the journal does not say how far the build is'),
+    );
   }
 
   /** Stores artifacts, also of a build that failed. */
@@ -385,12 +386,7 @@ export class Build {
     this.#buildLog.recorder?.note('warn', `Stopping: ${reason}.`);
     this.#log.info({ reason }, 'stopping the build');
     this.#context.emit('job:cancelling', { jobId: this.lease.jobId, reason });
-    const { progress } = this.#entry;
-    if (progress) {
-      this.#keepProgress(progress).catch((error: unknown) =>
-        this.#log.warn({ err: error }, 'the journal does not say that the build is being stopped'),
-      );
-    }
+    if (this.#entry.progress) void this.#keepProgress(this.#entry.progress);
   }
 
   async #journal(change: Partial<JournalEntry>): Promise<void> {

@@ -8,7 +8,7 @@ import { cleanupMs } from './steps.js';
 
 /** What the request is made of, beside the job. */
 export interface RequestParts {
-  readonly lease: { readonly jobId: string; readonly epoch: number };
+  readonly lease: { readonly jobId: string; readonly epoch: number; readonly ttlMs: number };
   readonly slot: number;
   readonly admission: Admission;
   readonly secrets: BuildSecrets;
@@ -29,6 +29,7 @@ export function sandboxRequest(job: Job, { lease, slot, admission, secrets }: Re
     deadlineMs: job.timeout + cleanupMs + job.grace,
     onLost: job.onLost,
     steps: job.steps.length,
+    ...(job.onLost === 'requeue' && { lostAfterMs: lease.ttlMs }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Job, JobStep, StepResult } from '@ritmo/protocol';
+import { RitmoError } from '../errors.js';
 import type { Clock } from '../executor/host.js';
 import type { CancelCause } from '../executor/request.js';
 import type { Sandbox, StepExit, StepScope } from '../executor/sandbox.js';
@@ -118,6 +119,13 @@ async function runStep(context: StepsContext, turn: StepTurn): Promise<{ exit: S
   return { exit, durationMs };
 }
 
+/** No step runs twice: where the journal could not be written, the sandbox may be further than it says. */
+function assertNotPassed(index: number, attachable: string | undefined): void {
+  const begun = Number(/^step-(\d+)$/.exec(attachable ?? '')?.[1] ?? -1);
+  if (begun > index)
+    throw new RitmoError('RITMO_AGENT_CRASHED', 'The agent died, and its journal is behind the build.');
+}
+
 /** Runs the step, or takes it up where it was begun by another agent process. */
 async function exitOf(
   context: StepsContext,
@@ -134,6 +142,7 @@ async function exitOf(
     output: recorder.output(index),
   };
   let exit: StepExit;
+  if (resumed) assertNotPassed(index, context.attachable);
   if (resumed && sandbox.attach && context.attachable === id) exit = await sandbox.attach(id, scope);
   else {
     if (resumed) await sandbox.remove(files, always);

@@ -13,6 +13,10 @@ export class OpenSandboxes<Job extends AsyncDisposable> {
     return this.#jobs.size;
   }
 
+  has(id: SandboxId): boolean {
+    return this.#jobs.has(id);
+  }
+
   ids(): Iterable<SandboxId> {
     return this.#jobs.keys();
   }

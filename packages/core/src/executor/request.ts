@@ -40,6 +40,11 @@ export interface SandboxRequest {
   readonly onLost: 'fail' | 'requeue';
   /** How many steps are planned, where known: an executor may make ready for the next one ahead. It is no promise. */
   readonly steps?: number;
+  /**
+   * For `requeue`: milliseconds without a sign of the agent after which the sandbox ends itself, since another worker may
+   * have the job. The executor gives the sign for as long as the agent runs.
+   */
+  readonly lostAfterMs?: number;
 }
 
 export interface ImageRequest {

@@ -45,6 +45,8 @@ export interface ContainerState {
   readonly id: string;
   readonly name: string;
   readonly running: boolean;
+  /** A process in it was killed for want of memory, at any time. */
+  readonly outOfMemory: boolean;
   readonly pid: number;
   readonly exitCode: number;
   readonly error: string;
@@ -163,6 +165,7 @@ export class DockerClient {
       id: found.Id,
       name: found.Name,
       running: found.State.Running,
+      outOfMemory: found.State.OOMKilled,
       pid: found.State.Pid,
       exitCode: found.State.ExitCode,
       error: found.State.Error,

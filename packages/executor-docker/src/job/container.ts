@@ -3,10 +3,10 @@ import { chown, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { type Clock, type Logger, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
-import { type GroupView, type Owner, readProcess, removeTree, type StepCommand } from '@ritmo/host-linux';
+import { type GroupView, type Owner, removeTree, type StepCommand } from '@ritmo/host-linux';
 import type { ContainerSpec, DockerClient } from '../docker/client.js';
 import type { KeptStep } from '../step/kept-step.js';
-import { ContainerProcesses } from '../step/processes.js';
+import { ContainerProcesses, ownProcesses } from '../step/processes.js';
 import { attachCommand, type CommandHost, runCommand } from '../step/run-command.js';
 import { Output } from '../supervisor/output.js';
 import { Pipes } from '../supervisor/pipes.js';
@@ -14,7 +14,14 @@ import { insidePaths, supervisorScript } from '../supervisor/script.js';
 import { Supervisor } from '../supervisor/supervisor.js';
 import { Counters } from './counters.js';
 import { Kept } from './kept.js';
+import { giveSign } from './sign.js';
 import { greeted, killInside, lookAt, startContainer, withSupervisor } from './start-container.js';
+
+/** The container as a whole was the victim: no step can run after it, and the limit is what is to be said. */
+const outOfMemory = () =>
+  new RitmoError('RITMO_LIMIT_HIT', 'The container of the job ran out of memory and was ended as a whole.', {
+    hint: 'Ask for more memory: `limits: { memory: … }`.',
+  });
 
 const stepPrefix = '.step-';
 /** Beside the folder that the container sees. */
@@ -34,6 +41,8 @@ export interface ContainerSettings {
   /** Seconds after which the container ends by itself. */
   readonly deadlineSeconds: number;
   readonly isDiskFull: () => boolean;
+  /** Milliseconds without a sign of the agent after which it ends by itself; undefined where it need not. */
+  readonly lostAfterMs?: number | undefined;
 }
 
 /** What is known of a container that runs. */
@@ -61,7 +70,10 @@ export class SupervisedContainer implements AsyncDisposable {
   readonly #host: CommandHost;
   readonly #counters: Counters;
   readonly #over = new AbortController();
+  readonly #sign: Disposable;
   #running: Promise<StepExit> | undefined;
+  /** Why no step can run any more. */
+  #outOfMemory: RitmoError | undefined;
 
   private constructor(settings: CommonSettings, { kept, pipes, supervisor, group, step }: Started) {
     const { id, own } = kept.container;
@@ -70,6 +82,7 @@ export class SupervisedContainer implements AsyncDisposable {
     this.step = step;
     this.#settings = settings;
     this.#pipes = pipes;
+    this.#sign = giveSign(settings);
     const counters = new Counters(group, settings.isDiskFull, step?.counters);
     this.#counters = counters;
     const ended = this.#ended();
@@ -112,10 +125,7 @@ export class SupervisedContainer implements AsyncDisposable {
       const shell = await greeted(docker, id, supervisor, settings.clock, signal);
       pipes.moveTo(keptIn);
       const group = await lookAt(docker, id);
-      const own = group
-        .processes()
-        .flatMap((pid) => readProcess(pid) ?? [])
-        .map(({ pid, startTime }) => ({ pid, startTime }));
+      const own = ownProcesses(group.processes());
       return new SupervisedContainer(settings, {
         kept: Kept.begin(keptIn, { id, shell, own }),
         pipes,
@@ -171,6 +181,7 @@ export class SupervisedContainer implements AsyncDisposable {
 
   /** Lets it run without us; a command that runs rejects with RITMO_SANDBOX_BROKEN. Nothing that was read is lost. */
   async letGo(): Promise<void> {
+    this.#sign[Symbol.dispose]();
     await this.#host.output.letGo();
     this.#over.abort(new RitmoError('RITMO_SANDBOX_BROKEN', 'The sandbox was left to another agent.'));
     await Promise.allSettled([this.#running]);
@@ -179,6 +190,7 @@ export class SupervisedContainer implements AsyncDisposable {
 
   /** Ends everything in it; a command that runs rejects with RITMO_SANDBOX_BROKEN. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#sign[Symbol.dispose]();
     this.#counters.sample();
     this.#over.abort(new RitmoError('RITMO_SANDBOX_BROKEN', 'The sandbox was disposed.'));
     await Promise.allSettled([this.#running]);
@@ -198,17 +210,23 @@ export class SupervisedContainer implements AsyncDisposable {
         cause: error,
       });
     }
+    if ((await docker.inspectContainer(this.id).catch(() => undefined))?.outOfMemory === true) throw outOfMemory();
     throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The container of the job has ended.', {
       hint: 'A step has ended everything in it, or somebody has removed it from outside.',
     });
   }
 
   async #only(run: () => Promise<StepExit>): Promise<StepExit> {
+    if (this.#outOfMemory !== undefined) return { status: 'not-started', error: this.#outOfMemory };
     if (this.#running !== undefined)
       throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The container runs a command already.');
     this.#running = run();
     try {
       return await this.#running;
+    } catch (error) {
+      if (!(error instanceof RitmoError && error.code === 'RITMO_LIMIT_HIT')) throw error;
+      this.#outOfMemory = error;
+      return { status: 'signalled', signal: 'SIGKILL', limit: 'memory' };
     } finally {
       this.#running = undefined;
     }

@@ -203,7 +203,8 @@ export class Job implements AsyncDisposable {
   #containerSettings(privateDir: string) {
     const { docker, clock, log } = this.host;
     const isDiskFull = () => this.request.limits.diskBytes !== undefined && isFull(this.folders);
-    return { docker, clock, log, privateDir, owner: this.user, isDiskFull };
+    const { lostAfterMs } = this.request;
+    return { docker, clock, log, privateDir, owner: this.user, isDiskFull, lostAfterMs };
   }
 
   async #makePlace(): Promise<Place> {

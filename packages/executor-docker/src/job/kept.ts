@@ -3,6 +3,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unlessErrno } from '@ritmo/host-linux';
 import type { KeptStep, StepKeeper } from '../step/kept-step.js';
+import type { OwnProcess } from '../step/processes.js';
 import type { Shell } from '../supervisor/supervisor.js';
 
 /** What stays the same of a container: all that another agent process needs to take it up. */
@@ -10,7 +11,7 @@ export interface KeptContainer {
   readonly id: string;
   readonly shell: Shell;
   /** Init, supervisor and what ends the container in time, as the host numbers them. */
-  readonly own: ReadonlyArray<{ readonly pid: number; readonly startTime: number }>;
+  readonly own: readonly OwnProcess[];
   /** Names the question after the last answer; the same for every agent that asks. */
   readonly again: string;
   readonly markKey: string;

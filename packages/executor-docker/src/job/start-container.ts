@@ -5,15 +5,23 @@ import type { InsideKill } from '../step/processes.js';
 import { insidePaths } from '../supervisor/script.js';
 import type { Shell, Supervisor } from '../supervisor/supervisor.js';
 import type { ContainerSettings } from './container.js';
+import { signSeconds } from './sign.js';
 
 const greetingMs = 30_000;
 
 /** The container as asked for, with the supervisor as its main process. */
-export function withSupervisor({ spec, deadlineSeconds, owner, folder, privateDir }: ContainerSettings): ContainerSpec {
+export function withSupervisor({
+  spec,
+  deadlineSeconds,
+  owner,
+  folder,
+  privateDir,
+  lostAfterMs,
+}: ContainerSettings): ContainerSpec {
   return {
     ...spec,
     Entrypoint: ['/bin/sh'],
-    Cmd: [`${insidePaths.supervisor}/supervisor.sh`, String(deadlineSeconds)],
+    Cmd: [`${insidePaths.supervisor}/supervisor.sh`, String(deadlineSeconds), String(signSeconds({ lostAfterMs }))],
     User: `${owner.uid}:${owner.gid}`,
     AttachStdout: false,
     AttachStderr: false,

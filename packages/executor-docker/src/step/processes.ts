@@ -6,7 +6,17 @@ const survivorMs = 10_000;
 /** Sends a signal to processes of a container by the numbers that they have in it. */
 export type InsideKill = (pids: readonly number[], signal: string) => Promise<void>;
 
-type OwnProcess = Pick<ProcessInfo, 'pid' | 'startTime'>;
+/** A process that serves to run steps; what the `watcher`s start, which end the container in time, serves too. */
+export type OwnProcess = Pick<ProcessInfo, 'pid' | 'startTime'> & { readonly watcher: boolean };
+
+/** What runs in a container before its first step: an init, the supervisor below it, and below that the watchers. */
+export function ownProcesses(pids: readonly number[]): OwnProcess[] {
+  const all = pids.flatMap((pid) => readProcess(pid) ?? []);
+  const parentOf = new Map(all.map(({ pid, parent }) => [pid, parent]));
+  const isSupervisor = (pid: number) =>
+    parentOf.has(parentOf.get(pid) ?? 0) && !parentOf.has(parentOf.get(parentOf.get(pid) ?? 0) ?? 0);
+  return all.map(({ pid, parent, startTime }) => ({ pid, startTime, watcher: isSupervisor(parent) }));
+}
 
 /** The processes of a container as its cgroup shows them to the host: nothing in it can hide from that. */
 export class ContainerProcesses implements StopTarget<ProcessInfo> {
@@ -32,11 +42,12 @@ export class ContainerProcesses implements StopTarget<ProcessInfo> {
   /** What runs of the present step. */
   running(): ProcessInfo[] {
     const own = new Set(this.#own.map(({ pid }) => pid));
+    const watchers = new Set(this.#own.filter(({ watcher }) => watcher).map(({ pid }) => pid));
     return this.#group
       .processes()
       .filter((pid) => !own.has(pid))
       .flatMap((pid) => readProcess(pid) ?? [])
-      .filter(({ state }) => state !== 'Z' && state !== 'X');
+      .filter(({ state, parent }) => state !== 'Z' && state !== 'X' && !watchers.has(parent));
   }
 
   /** Not before the program runs: the shell that starts it would swallow the signal. */

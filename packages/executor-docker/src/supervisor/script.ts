@@ -7,12 +7,16 @@ export const insidePaths = {
   tool: '/run/ritmo/tools',
 } as const;
 
+/** After so many looks that find no new sign of the agent a container ends itself. */
+export const looksWithoutSign = 5;
+
 /**
  * Main process of a container, below an init that reaps, run by the image's /bin/sh with nothing but what a POSIX
  * shell has built in (and `sleep`, `setsid` where there is one). It holds the FIFOs open for reading and writing, so
  * that neither side sees an end when the agent goes. It is inside of the build, and what it says is the build's claim.
  *
- * $1 seconds after which it ends by itself. Requests: `NONCE FILE`, and `NONCE again` for the last answer once more, which
+ * $1 seconds after which it ends by itself; where $2 is not 0, also when the file `sign` stays the same at five looks with
+ * $2 seconds between them. Requests: `NONCE FILE`, and `NONCE again` for the last answer once more, which
  * the agent before may have taken with it. Answers: `NONCE started`, `NONCE no-folder`, `NONCE no-program`,
  * `NONCE ended CODE said|silent`, `NONCE last none` or `NONCE last` with the last `ended`. A shell says aloud when a child died of a signal, which the
  * number alone does not tell from `exit 137`; bash is silent about SIGTERM.
@@ -33,11 +37,23 @@ _ritmo_shell=other
 _ritmo_sh=no-private; [ -r ${insidePaths.privateDir} ] && _ritmo_sh=private
 (
   sleep "$1" 3>&- 4>&- 5>&- 6>&- &
-  echo "hello $_ritmo_shell $_ritmo_sh" >&4
   exec 3>&- 4>&- 5>&- 6>&-
   wait
   kill -KILL $$
 ) &
+if [ "$2" != 0 ]; then (
+  exec 3>&- 4>&- 5>&- 6>&-
+  _ritmo_same=0
+  _ritmo_old=
+  while [ "$_ritmo_same" -lt ${looksWithoutSign} ] && sleep "$2"; do
+    _ritmo_new=
+    read -r _ritmo_new < ${insidePaths.supervisor}/sign
+    if [ "$_ritmo_new" = "$_ritmo_old" ]; then _ritmo_same=$((_ritmo_same + 1)); else _ritmo_same=0; fi
+    _ritmo_old=$_ritmo_new
+  done
+  kill -KILL $$
+) & fi
+echo "hello $_ritmo_shell $_ritmo_sh" >&4
 while :; do
   IFS=' ' read -r _ritmo_nonce _ritmo_file <&3 || continue
   if [ "$_ritmo_file" = again ]; then echo "$_ritmo_nonce last $_ritmo_last" >&4; continue; fi

@@ -12,6 +12,7 @@ import { outputFlowCases } from './output-flow.js';
 import { prepareCases } from './prepare.js';
 import { prepareAbortCases } from './prepare-abort.js';
 import { probeCases } from './probe.js';
+import { recoveryCases } from './recovery.js';
 import { refusalCases } from './refusal.js';
 import { limitsCases } from './limits.js';
 import { sweepCases } from './sweep.js';
@@ -33,6 +34,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...collectHostileCases,
   ...disposeCases,
   ...sweepCases,
+  ...recoveryCases,
   ...refusalCases,
   ...limitsCases,
   ...hostileCases,
