@@ -1,9 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { commandLineReference } from './lib/command-line-reference.js';
-import { errorReference } from './lib/error-reference.js';
+import { generatedPages } from './lib/generated-pages.js';
 
 /** Writes the pages of docs/reference that are made from the code. */
 const folder = join(import.meta.dirname, '..', 'docs', 'reference');
-writeFileSync(join(folder, 'errors.md'), errorReference());
-writeFileSync(join(folder, 'command-line.md'), commandLineReference());
+for (const [name, text] of Object.entries(await generatedPages())) writeFileSync(join(folder, name), text);

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { epochHeader, formatProblems, logNextHeader, parseJobFile, protocolHeader } from '@ritmo/protocol';
 import { describe, expect, it } from 'vitest';
-import { commandLineReference } from '../../scripts/lib/command-line-reference.js';
-import { errorReference } from '../../scripts/lib/error-reference.js';
+import { generatedPages } from '../../scripts/lib/generated-pages.js';
 import { markdownFiles, readMarkdown } from '../support/markdown.js';
 import { root, shown } from '../support/workspace.js';
 
@@ -15,16 +14,13 @@ interface OpenApi {
   readonly components: { readonly schemas: Readonly<Record<string, unknown>> };
 }
 
-describe('docs/reference/errors.md', () => {
-  it('is what `pnpm docs:generate` makes of the table of codes', () => {
-    expect(reference('errors.md')).toBe(errorReference());
-  });
-});
-
-describe('docs/reference/command-line.md', () => {
-  it('is what `pnpm docs:generate` makes of the commands and settings', () => {
-    expect(reference('command-line.md')).toBe(commandLineReference());
-  });
+describe('generated pages', async () => {
+  it.each(Object.entries(await generatedPages()))(
+    'docs/reference/%s is what `pnpm docs:generate` makes',
+    (name, text) => {
+      expect(reference(name)).toBe(text);
+    },
+  );
 });
 
 describe('docs/reference/worker-api.md', () => {

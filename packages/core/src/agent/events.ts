@@ -16,9 +16,11 @@ export interface DrainReport {
 
 /** One object an event, so that a field can be added without breaking a listener. */
 export interface AgentEvents {
+  /** The agent went from one state of its life to the next; with the error where that was why. */
   'agent:state': [event: { readonly from: AgentState; readonly to: AgentState; readonly cause?: Error }];
   /** Something went wrong that no caller waits for; it is logged as well. */
   'agent:error': [event: { readonly error: Error; readonly where: string }];
+  /** The server knows the worker. */
   'worker:registered': [event: { readonly workerId: string; readonly name: string }];
   /** Labels or slots were changed while the agent runs. */
   'worker:updated': [event: { readonly labels: Readonly<Record<string, string>>; readonly maxConcurrent: number }];
@@ -28,23 +30,33 @@ export interface AgentEvents {
   'agent:drained': [event: DrainReport];
   /** The server answered a claim; without offers where no job fits. */
   'claim:answered': [event: { readonly offers: number }];
+  /** The server answered a heartbeat. */
   'heartbeat:answered': [event: { readonly durationMs: number }];
+  /** The server did not answer, so often in a row. */
   'heartbeat:failed': [event: { readonly error: Error; readonly consecutive: number }];
+  /** An executor said whether it works. */
   'executor:probed': [event: { readonly executor: string; readonly report: ProbeReport }];
+  /** An executor removed what an agent before had left. */
   'executor:swept': [event: { readonly executor: string; readonly report: SweepReport }];
+  /** The server offered a job, and a slot is taken for it. */
   'job:claimed': [event: { readonly jobId: JobId; readonly epoch: number; readonly name: string }];
   /** An offer was handed back before its first step. */
   'job:released': [event: { readonly jobId: JobId; readonly epoch: number; readonly code: string }];
+  /** The sandbox is there and the source is checked out. */
   'job:prepared': [event: { readonly jobId: JobId; readonly sandboxId: SandboxId; readonly durationMs: number }];
+  /** A step begins; steps count from 0. */
   'step:started': [event: { readonly jobId: JobId; readonly index: number; readonly name: string }];
+  /** A step has ended, in whatever way. */
   'step:finished': [
     event: { readonly jobId: JobId; readonly index: number; readonly exit: StepExit; readonly durationMs: number },
   ];
   /** Masked bytes of the job's log, as they are recorded; for jobs claimed while somebody listens. */
   'job:log': [event: { readonly jobId: JobId; readonly bytes: Uint8Array }];
+  /** One file of an artifact is where it is kept. */
   'artifact:stored': [event: { readonly jobId: JobId; readonly ref: ArtifactRef }];
   /** How far the artifacts of a build are, many times a second. */
   'artifact:progress': [event: { readonly jobId: JobId } & StoringProgress];
+  /** Somebody or something wants the build to end. */
   'job:cancelling': [event: { readonly jobId: JobId; readonly reason: CancelReason }];
   /** The build has ended and its sandbox is gone; the server may not know yet. */
   'job:finished': [
