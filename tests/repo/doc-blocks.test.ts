@@ -64,8 +64,9 @@ describe('commands in shell blocks', () => {
       .filter(({ line }) => line.startsWith(start))
       .map((one) => ({ ...one, args: words(one.line.slice(start.length)) }));
   it.each(starting('ritmo-agent'))('$place: `$line` is one that the program takes', ({ args }) => {
-    // What comes after the first command belongs to another.
-    checkCommandLine(args.slice(0, args.indexOf('&&') === -1 ? undefined : args.indexOf('&&')));
+    // What comes after the first command belongs to another, or says where its output goes.
+    const end = args.findIndex((word) => ['&&', '|', '>', ';'].includes(word));
+    checkCommandLine(end === -1 ? args : args.slice(0, end));
   });
 
   it('names scripts of package.json only', () => {
