@@ -10,7 +10,6 @@ import {
   type ClaimRequest,
   formatProblems,
   type HeartbeatAnswer,
-  type Job,
   type JobResult,
   type Offer,
   parseJobFile,
@@ -90,17 +89,16 @@ export class FolderTransport implements Transport {
     await rm(this.#path(lease.jobId), { recursive: true });
   }
 
-  /** After a restart the agent may end what it had begun; nothing runs on here. What it does not know is given up. */
+  /** After a restart: the agent may end what it had begun, or run on what still lives. What it does not know is given up. */
   async adopt(leases: AdoptionRequest): Promise<readonly Adoption[]> {
     const adoptions: Adoption[] = [];
     for (const { jobId, epoch, intent } of leases) {
       const open = (await exists(this.#path(jobId))) && !(await exists(this.#path(jobId, 'result.json')));
+      const offer = open && intent === 'run' ? await this.#offerOf(jobId) : undefined;
       if (open && intent === 'drop') await this.#end(jobId, lost);
-      adoptions.push({
-        jobId,
-        epoch,
-        ...(open && intent === 'finish' ? { jobToken: this.#token } : { code: 'RITMO_FENCED' }),
-      });
+      if (offer !== undefined) adoptions.push({ jobId, epoch, offer });
+      else if (open && intent === 'finish') adoptions.push({ jobId, epoch, jobToken: this.#token });
+      else adoptions.push({ jobId, epoch, code: 'RITMO_FENCED' });
     }
     return adoptions;
   }
@@ -171,16 +169,21 @@ export class FolderTransport implements Transport {
       if (jobId === undefined || offers.length >= max || (await exists(this.#path(jobId)))) continue;
       await mkdir(this.#path(jobId));
       await rename(join(this.#folder, 'inbox', file), this.#path(jobId, 'job.yaml'));
-      const parsed = parseJobFile(await readFile(this.#path(jobId, 'job.yaml'), 'utf8'));
-      if (parsed.ok) offers.push(this.#offer(jobId, parsed.job));
-      else await this.#end(jobId, refused(formatProblems(parsed.problems, 'job.yaml')));
+      const offer = await this.#offerOf(jobId);
+      if (offer !== undefined) offers.push(offer);
     }
     return offers;
   }
 
-  #offer(jobId: string, job: Job): Offer {
+  /** Nothing where the file is wrong: then that is the result of the job. */
+  async #offerOf(jobId: string): Promise<Offer | undefined> {
+    const parsed = parseJobFile(await readFile(this.#path(jobId, 'job.yaml'), 'utf8'));
+    if (!parsed.ok) {
+      await this.#end(jobId, refused(formatProblems(parsed.problems, 'job.yaml')));
+      return undefined;
+    }
     const lease = { jobId, epoch: 1, ttlMs };
-    return { job, secrets: {}, lease, jobToken: this.#token, acceptWithinMs: 15_000 };
+    return { job: parsed.job, secrets: {}, lease, jobToken: this.#token, acceptWithinMs: 15_000 };
   }
 
   /** A stale lease is refused, so that nobody writes to what has ended. */

@@ -17,6 +17,8 @@ export function eventReference(): string {
 
 /** A line for each field of an object type; the name of a type that is described elsewhere. */
 function fieldLines(type: string): string[] {
+  const [first = '', ...others] = type.trim().split(/(?<=\}) & /);
+  if (others.length > 0) return [first, ...others].flatMap(fieldLines);
   const inner = /^\{(.*)\}$/s.exec(type.trim())?.[1];
   if (inner === undefined) return [`- \`${type.trim()}\``];
   const fields = inner

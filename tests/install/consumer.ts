@@ -93,7 +93,8 @@ export function environment(folder: string, nodeBin: string, registry: string): 
   return {
     PATH: [nodeBin, process.env['PATH'] ?? ''].join(delimiter),
     HOME: folder,
-    TMPDIR: process.env['TMPDIR'] ?? '/tmp',
+    // Some managers leave files there.
+    TMPDIR: folder,
     npm_config_registry: registry,
     npm_config_cache: join(folder, '.npm-cache'),
     npm_config_update_notifier: 'false',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadEntries, typeProblems } from './checks.js';
 import { install, packageManagers, runBin } from './consumer.js';
-import { nodeFolder, nodeLines } from './nodes.js';
+import { isAvailable, nodeFolder, nodeLines } from './nodes.js';
 import { publishedPackages } from './registry.js';
 
 /** `npm run install:matrix`: every package manager with every line of Node, a line for each. Ends with 1 where one fails. */
@@ -11,7 +11,7 @@ const folder = await mkdtemp(join(tmpdir(), 'ritmo-matrix-'));
 try {
   await chmod(folder, 0o711);
   await using registry = await publishedPackages(folder);
-  for (const line of nodeLines) {
+  for (const line of nodeLines.filter(isAvailable)) {
     for (const manager of packageManagers) {
       const problem = await problemOf(join(folder, `${manager}-${line}`), manager, line, registry.url);
       process.stdout.write(`${manager.padEnd(4)} on Node ${line}: ${problem ?? 'installs, imports, requires, runs'}\n`);

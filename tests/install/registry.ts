@@ -18,7 +18,7 @@ export async function publishedPackages(folder: string): Promise<Registry> {
   try {
     await execa(join(root, 'node_modules', '.bin', 'turbo'), ['run', 'build', '--output-logs=errors-only'], {
       cwd: root,
-      env: { TURBO_TELEMETRY_DISABLED: '1' },
+      env: { TURBO_TELEMETRY_DISABLED: '1', TMPDIR: folder },
     });
     // npm publishes with some token only; this registry lets everybody.
     const settings = join(folder, 'npmrc');
@@ -26,7 +26,7 @@ export async function publishedPackages(folder: string): Promise<Registry> {
     await execa(
       join(root, 'node_modules', '.bin', 'pnpm'),
       ['--recursive', '--filter', './packages/*', 'publish', '--no-git-checks', '--registry', registry.url],
-      { cwd: root, env: { npm_config_userconfig: settings } },
+      { cwd: root, env: { npm_config_userconfig: settings, TMPDIR: folder } },
     );
     return registry;
   } catch (error) {

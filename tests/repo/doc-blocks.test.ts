@@ -52,13 +52,11 @@ it('has YAML that can be read', () => {
 });
 
 describe('commands in shell blocks', () => {
-  /** Lines with their continuations, without comments and what stands around the command. */
-  const lines = of('sh').flatMap(({ place, text }) =>
-    text
-      .replaceAll('\\\n', ' ')
-      .split('\n')
-      .map((line) => ({ place, line: line.replace(/\s+#.*$/, '').trim() })),
-  );
+  /** Without comments; a quoted text may go over several lines. */
+  const lines = of('sh').flatMap(({ place, text }) => {
+    const pieces = text.replaceAll('\\\n', ' ').matchAll(/(?:'[^']*'|"[^"]*"|[^'"\n])+/g);
+    return [...pieces].map(([piece]) => ({ place, line: piece.replace(/\s+#[^'"]*$/, '').trim() }));
+  });
   const starting = (start: string) =>
     lines
       .filter(({ line }) => line.startsWith(start))

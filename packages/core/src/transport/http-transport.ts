@@ -56,7 +56,8 @@ const unreadableRetryMs = 60_000;
 
 /**
  * The worker API over HTTP. Repeats by itself what may be repeated (worker-api: retries); says in the agent's log once
- * when the server is away and once when it is back. Throws RITMO_INSECURE_URL or RITMO_USAGE for a bad address.
+ * when the server is away and once when it is back. Throws RITMO_INSECURE_URL or RITMO_USAGE for a bad address
+ * or a token that cannot be one.
  */
 export class HttpTransport implements Transport {
   readonly name = 'http';

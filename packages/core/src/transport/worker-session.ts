@@ -3,6 +3,7 @@ import { RitmoError } from '../errors.js';
 import type { ApiCall, ApiClient } from './api-client.js';
 import { waitMs } from './retry.js';
 import { refusalError, type Settled } from './server-answer.js';
+import { checkToken } from './token.js';
 
 type WorkerCall<T> = Omit<ApiCall<T>, 'token' | 'path'> & { readonly path: string };
 
@@ -17,13 +18,14 @@ export class WorkerSession implements Disposable {
 
   constructor(api: ApiClient, registrationToken: string | (() => Promise<string>)) {
     this.#api = api;
-    this.#registrationToken = registrationToken;
+    this.#registrationToken =
+      typeof registrationToken === 'string' ? checkToken(registrationToken, 'RITMO_USAGE') : registrationToken;
   }
 
   async register(info: WorkerInfo, signal: AbortSignal): Promise<Registration> {
     this.#api.announce(info.agentVersion);
-    const token =
-      typeof this.#registrationToken === 'string' ? this.#registrationToken : await this.#registrationToken();
+    const given = this.#registrationToken;
+    const token = typeof given === 'string' ? given : checkToken(await given(), 'RITMO_UNAUTHORIZED');
     const answer = await this.#api.call(
       { method: 'POST', path: '/v1/workers', token, json: info, schema: registration },
       signal,
