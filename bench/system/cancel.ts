@@ -2,8 +2,8 @@ import { image, LabDaemon } from '../../tests/faults/storm/daemon.js';
 import { figure, milliseconds, percentile } from './figures.js';
 import { startSystem, type System } from './system.js';
 
-const rounds = 100;
-const cutRounds = 10;
+const rounds = Number(process.env['RITMO_BENCH_ROUNDS'] ?? 100);
+const cutRounds = Math.ceil(rounds / 10);
 /** The longest pause between two heartbeats: 10 s and a fifth. */
 const beatMs = 12_000;
 /** The step notes when the signal came, by the clock of the machine, and then obeys it. */
