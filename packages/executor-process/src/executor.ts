@@ -15,6 +15,7 @@ import type { DiskKind } from './disk/job-disk.js';
 import { openInstanceFolder, removeInstanceFolder } from './instance-folder.js';
 import { isRoot } from './job/user.js';
 import { BareLevel } from './level/bare-level.js';
+import { EtcFolders } from './level/etc-folders.js';
 import type { Level } from './level/level.js';
 import { SandboxLevel } from './level/sandbox-level.js';
 import { isReachable, SharedPaths } from './mounts/shared-paths.js';
@@ -23,6 +24,7 @@ import type { Bind, ResolvedOptions } from './options.js';
 import { ProcessExecutor } from './process-executor.js';
 import {
   assertBareOptions,
+  findTimeout,
   requireBubblewrap,
   requireDeadlineTools,
   requireSetpriv,
@@ -44,11 +46,15 @@ export async function openProcessExecutor(options: ResolvedOptions, host: Execut
   try {
     const shared = new SharedPaths(join(instance, 'shared'), options.level === 'sandbox' && isRoot());
     const user = { uid: options.uidBase, gid: options.uidBase };
-    // The bare level bounds nothing: what its processes do before they are in a group is theirs.
-    cgroups = options.level === 'sandbox' ? openCgroups(`ritmo-${ownerHash(host)}`, user) : undefined;
-    const disk = await disksOf(options, instance);
-    const network = options.level === 'sandbox' ? await Networks.tryOut(instance, user) : undefined;
+    // At the bare level a job that is the agent's user could leave its group.
+    cgroups = options.level === 'sandbox' || isRoot() ? openCgroups(`ritmo-${ownerHash(host)}`, user) : undefined;
+    const [tried, disks] = await Promise.allSettled([
+      options.level === 'sandbox' ? Networks.tryOut(instance, user) : undefined,
+      disksOf(options, instance),
+    ]);
+    const network = settled(tried);
     networks = network instanceof Networks ? network : undefined;
+    const disk = settled(disks);
     const isolatedNetwork = networks !== undefined;
     const { level, facts } = await openLevel({ options, host, shared, instance, cgroups, isolatedNetwork });
     memory = await openMemoryFolder({ path: join(host.stateDir, 'memory'), maxBytes: memoryBytes });
@@ -116,6 +122,11 @@ function openSandboxesFolder({ workspaceRoot, uidBase }: ResolvedOptions, host: 
   return folder;
 }
 
+function settled<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === 'rejected') throw result.reason;
+  return result.value;
+}
+
 const ownerHash = ({ ownerId }: ExecutorHost) => createHash('sha256').update(ownerId).digest('hex').slice(0, 16);
 
 interface LevelParts {
@@ -149,8 +160,10 @@ async function openLevel({
   if (options.level === 'bare') {
     assertBareOptions(options);
     const setpriv = requireSetpriv();
-    const level = new BareLevel({ binds: options.binds, setpriv, shell, clock });
-    return { level, facts: { level: 'bare', noNewPrivileges: setpriv !== undefined } };
+    const timeout = findTimeout();
+    const limits = cgroups?.limits ?? [];
+    const level = new BareLevel({ binds: options.binds, setpriv, timeout, limits, shell, clock });
+    return { level, facts: { level: 'bare', noNewPrivileges: setpriv !== undefined, deadline: timeout !== undefined } };
   }
   const bubblewrap = await requireBubblewrap();
   const level = new SandboxLevel({
@@ -158,6 +171,7 @@ async function openLevel({
     binds: await reachableBinds(options, shared),
     allowHostNetwork: options.allowHostNetwork,
     isolatedNetwork,
+    etc: new EtcFolders(join(instance, 'etc')),
     filter: writeFilter(instance),
     yielding: cgroups?.limits.includes('cpu') !== true,
     deadline: requireDeadlineTools(),

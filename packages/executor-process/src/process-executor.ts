@@ -91,7 +91,7 @@ export class ProcessExecutor implements Executor {
       services: false,
       network: level.networks,
       // What the bare level writes may lie anywhere.
-      limits: level.name === 'sandbox' ? [...(settings.cgroups?.limits ?? []), 'disk'] : [],
+      limits: [...(settings.cgroups?.limits ?? []), ...(level.name === 'sandbox' ? (['disk'] as const) : [])],
       os: [process.platform === 'darwin' ? 'darwin' : 'linux'],
       arch: process.arch === 'x64' || process.arch === 'arm64' ? [process.arch] : [],
       separateStderr: true,
@@ -167,6 +167,7 @@ export class ProcessExecutor implements Executor {
       throw new RitmoError('RITMO_INTERNAL', `The volume was not allocated for sandbox ${request.sandboxId}.`);
     }
     volume.job.assertUsable();
+    volume.job.makeAhead();
     return await Promise.resolve(new ProcessSandbox(volume.job, this.#describe(volume.job, request.limits)));
   }
 
@@ -206,7 +207,7 @@ export class ProcessExecutor implements Executor {
   }
 
   async #newJob(
-    request: Pick<SandboxRequest, 'sandboxId' | 'slot' | 'network' | 'limits' | 'deadlineMs'>,
+    request: Pick<SandboxRequest, 'sandboxId' | 'slot' | 'network' | 'limits' | 'deadlineMs' | 'steps'>,
   ): Promise<Job> {
     const { sandboxId: id, slot, network, limits } = request;
     const { commands, sandboxes, memory, options, host, users } = this.#settings;
@@ -225,6 +226,7 @@ export class ProcessExecutor implements Executor {
       group: this.#newGroup(user, id, limits),
       limits,
       deadlineMs: request.deadlineMs,
+      steps: request.steps,
       openNetwork: network === 'isolated' ? (signal) => this.#openNetwork(user, signal) : undefined,
       log: host.log,
       onDisposed: () => {

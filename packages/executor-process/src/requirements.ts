@@ -82,6 +82,9 @@ export function requireDeadlineTools(): DeadlineTools {
   );
 }
 
+/** What ends a bare job at its deadline; undefined where there is none, as on macOS. */
+export const findTimeout = (): string | undefined => findProgram('timeout', searchPath());
+
 /** Finds setpriv, which root needs at the bare level to keep jobs from setuid programs. */
 export function requireSetpriv(): string | undefined {
   const path = process.platform === 'linux' ? findProgram('setpriv', searchPath()) : undefined;

@@ -94,11 +94,32 @@ function controlGroups(name: string): { groups: string[] } {
 }
 
 describe('at the bare level a limit', () => {
-  it('is neither declared nor taken', async () => {
+  it('of disk, or of what the agent cannot hold there, is neither declared nor taken', async () => {
     await using bare = await Workbench.open({ level: 'bare' });
-    expect(bare.executor.capabilities.limits).toEqual([]);
-    for (const limits of [{ cpus: 1 }, { memoryBytes: mebibyte }, { pids: 9 }, { diskBytes: mebibyte }]) {
+    // Who is the agent's user could leave its control group.
+    expect(bare.executor.capabilities.limits).toEqual(process.getuid?.() === 0 ? ['cpu', 'memory', 'pids'] : []);
+    const wanted = process.getuid?.() === 0 ? [] : [{ cpus: 1 }, { memoryBytes: mebibyte }, { pids: 9 }];
+    for (const limits of [...wanted, { diskBytes: mebibyte }, { tmpBytes: mebibyte }]) {
       await expect(bare.volume({ limits })).rejects.toMatchObject({ code: 'RITMO_EXECUTOR_UNSUPPORTED' });
     }
   });
+
+  it.runIf(process.getuid?.() === 0)(
+    'of memory and processes holds, and who leaves the process group too',
+    async () => {
+      await using bare = await Workbench.open({ level: 'bare' });
+      await using sandbox = await bare.sandbox({ limits: { memoryBytes: 64 * mebibyte, pids: 20 } });
+      expect((await sh(sandbox, hog(16))).exit).toEqual({ status: 'exited', code: 0 });
+      // A variable that would load a library of the job is not in the environment of what joins the group.
+      const { stdout: joined } = await sh(sandbox, 'cat /proc/self/cgroup', [], { LD_PRELOAD: '/nowhere.so' });
+      expect(joined).toContain(`/${sandbox.id}`);
+      const greedy = `setsid sh -c 'head -c 300m /dev/zero | tail -c 300m > out'; [ -s out ]`;
+      expect((await sh(sandbox, greedy)).exit).toMatchObject({ limit: 'memory' });
+      const many = 'i=0; while [ $i -lt 100 ]; do setsid sleep 600 & i=$((i+1)); done; echo all';
+      const { exit, stdout } = await sh(sandbox, many);
+      expect(stdout).toBe('');
+      expect(exit).toMatchObject({ limit: 'pids' });
+      expect((await sandbox.usage(new AbortController().signal)).memoryPeakBytes).toBeGreaterThan(mebibyte);
+    },
+  );
 });

@@ -27,6 +27,7 @@ export { findNetworkTools, type NetworkTools, withTunNode } from './network/netw
 export { PrivateNetwork, type PrivateNetworkRequest, privateNameServer } from './network/private-network.js';
 export { findProgram } from './process/find-program.js';
 export { inheritedDescriptors } from './process/inherited-descriptors.js';
+export { type StepCommand, stepFile } from './process/step-file.js';
 export { signalAll, signalPid, signalProcess } from './process/signal.js';
 export { signalNamed } from './process/signal-name.js';
 export {

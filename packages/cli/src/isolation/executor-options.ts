@@ -1,4 +1,5 @@
 import type { executorKeys } from '../options/groups.js';
+import { bindingOf } from '../options/kinds.js';
 import type { Settings } from '../options/table.js';
 
 export type ExecutorSettings = Settings<(typeof executorKeys)[number]>;
@@ -16,10 +17,9 @@ export function executorOptions(settings: ExecutorSettings): (pluginName: string
 }
 
 function processOptions({ processIsolation, allowHostNetwork, bind, toolPath }: ExecutorSettings) {
-  const binds = bind.map((text) => {
-    const [source = '', target] = text.split(':', 2);
-    return target === undefined ? { source } : { source, target };
-  });
+  const binds: Array<{ source: string; target?: string; access?: string }> = bind.flatMap(
+    (text) => bindingOf(text) ?? [],
+  );
   // A tool folder must be seen to be used; the system's own are there already.
   const seen = ['/usr', ...binds.map(({ source, target = source }) => target)];
   const unseen = toolPath.filter((path) => !seen.some((folder) => path === folder || path.startsWith(`${folder}/`)));

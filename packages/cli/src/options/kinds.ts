@@ -1,4 +1,5 @@
 import { durationWords, sizeWords } from '@ritmo/protocol';
+import { normalize } from 'node:path';
 import { z } from 'zod';
 
 /** One setting. Its flag, its variable and its key in the config file all come from here. */
@@ -153,15 +154,40 @@ export function toggle(words: Words): Option<boolean> {
 }
 
 /** Several texts. */
-export function list(words: Words): Option<readonly string[]> {
+export function list(words: Words, item = z.string().min(1)): Option<readonly string[]> {
   return {
     value: 'TEXT',
     ...words,
     repeat: true,
     fromVariable: byCommas,
-    schema: z.array(z.string().min(1)).default([]),
+    schema: z.array(item).default([]),
     fromTexts: (texts) => texts,
   };
+}
+
+/** A path from the root on, without `.` and `..`. */
+export const isPlainPath = (path: string): boolean => path.startsWith('/') && path !== '/' && normalize(path) === path;
+
+/** Folders of this host. */
+export function folders(words: Words): Option<readonly string[]> {
+  return list(words, z.string().refine(isPlainPath, { error: 'must be an absolute path without `.` and `..`' }));
+}
+
+/** `PATH[:INSIDE][:rw]`. */
+export function bindings(words: Words): Option<readonly string[]> {
+  const item = z.string().refine((text) => bindingOf(text) !== undefined, {
+    error: 'must be written PATH[:INSIDE][:rw], with absolute paths without `.` and `..`',
+  });
+  return list(words, item);
+}
+
+/** What a text of `bindings` means; undefined for one that is none. */
+export function bindingOf(text: string) {
+  const parts = text.split(':');
+  const access = parts.length > 1 && /^r[ow]$/.test(parts.at(-1) ?? '') ? parts.pop() : 'ro';
+  const [source, target] = parts;
+  if (source === undefined || parts.length > 2 || !parts.every(isPlainPath)) return undefined;
+  return { source, ...(target !== undefined && { target }), ...(access === 'rw' && { access: 'read-write' }) };
 }
 
 /** Names with values, `NAME=VALUE` in flags and variables, a map in the file. */

@@ -32,7 +32,8 @@ export async function resolveSettings<Key extends OptionKey>(
     const result = schema.safeParse(given === undefined ? undefined : fromTexts(given.texts), { error: describeIssue });
     if (result.success) settings[key] = result.data;
     else
-      for (const issue of result.error.issues) problems.push(`${given?.from ?? key}: ${sentence(issue, options[key])}`);
+      for (const issue of result.error.issues)
+        problems.push(`${given?.from ?? key}: ${sentence(issue, options[key], given?.texts ?? [])}`);
   }
   if (problems.length === 1) throw new RitmoError('RITMO_USAGE', `${problems[0]}.`);
   if (problems.length > 1)
@@ -50,11 +51,14 @@ function textsOf(key: OptionKey, flags: Flags, env: Readonly<Record<string, stri
   return { texts: option.fromVariable?.(variable) ?? [variable], from: variableOf(key) };
 }
 
-function sentence(issue: z.core.$ZodIssue, option: Option): string {
+function sentence(issue: z.core.$ZodIssue, option: Option, texts: readonly string[]): string {
   const { code, path } = issue;
   const message = code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
   // A list where a map was wanted: what could not be cut in two.
   if (code === 'invalid_type' && path.length === 0 && option.value?.includes('='))
     return `must be written ${option.value}`;
+  // One of a list: what it says, rather than its number.
+  const [index] = path;
+  if (path.length === 1 && typeof index === 'number') return `${JSON.stringify(texts[index] ?? index)} ${message}`;
   return path.length === 0 ? message : `${path.map(String).join('.')} ${message}`;
 }

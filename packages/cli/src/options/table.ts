@@ -1,15 +1,17 @@
 import { labels } from '@ritmo/protocol';
 import { z } from 'zod';
 import {
+  bindings,
+  choice,
   count,
   duration,
+  folders,
   hostPort,
   integer,
   list,
   oneOf,
   type Option,
   optionsByName,
-  choice,
   pairs,
   size,
   text,
@@ -83,11 +85,12 @@ export const options = {
   }),
   allowHostNetwork: toggle({ about: 'let jobs ask for `network: host`' }),
   allowLocalSources: toggle({ about: 'let jobs check out paths and file:// URLs of this host' }),
-  bind: list({
-    value: 'PATH[:INSIDE]',
-    about: 'folder of this host that builds may read, at the same place or at INSIDE; repeatable',
+  bind: bindings({
+    value: 'PATH[:INSIDE][:rw]',
+    about:
+      'folder of this host that builds may read, with `:rw` also write, at the same place or at INSIDE; repeatable',
   }),
-  toolPath: list({
+  toolPath: folders({
     value: 'DIR',
     about: 'folder of this host that builds may read and that leads their PATH; repeatable',
   }),

@@ -10,7 +10,7 @@ describe('options of executors', () => {
     const settings = await settingsOf({
       processIsolation: ['bare'],
       allowHostNetwork: ['true'],
-      bind: ['/opt/data', '/srv/modules:/workspace/node_modules'],
+      bind: ['/opt/data', '/srv/modules:/workspace/node_modules', '/srv/cache:rw', '/srv/ccache:/ccache:rw'],
       toolPath: ['/opt/data/bin', '/usr/local/go/bin', '/opt/node/bin'],
     });
     expect(executorOptions(settings)('process')).toEqual({
@@ -19,10 +19,21 @@ describe('options of executors', () => {
       binds: [
         { source: '/opt/data' },
         { source: '/srv/modules', target: '/workspace/node_modules' },
+        { source: '/srv/cache', access: 'read-write' },
+        { source: '/srv/ccache', target: '/ccache', access: 'read-write' },
         { source: '/opt/node/bin' },
       ],
       toolPaths: ['/opt/data/bin', '/usr/local/go/bin', '/opt/node/bin'],
     });
+  });
+
+  test.each([
+    ['bind', 'relative', /^--bind: "relative" must be written PATH\[:INSIDE\]\[:rw\], with absolute paths/],
+    ['bind', '/a:/b:/c', /^--bind: "\/a:\/b:\/c" must be written/],
+    ['bind', '/a:../b', /^--bind/],
+    ['toolPath', 'bin', /^--tool-path: "bin" must be an absolute path without `\.` and `\.\.`\.$/],
+  ])('%s %s is refused by the name of its flag', async (key, value, message) => {
+    await expect(settingsOf({ [key]: ['/fine', value] })).rejects.toThrow(message);
   });
 
   test('given by name win, and go to that executor only', async () => {

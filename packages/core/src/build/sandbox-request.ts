@@ -28,6 +28,7 @@ export function sandboxRequest(job: Job, { lease, slot, admission, secrets }: Re
     profile: job.profile,
     deadlineMs: job.timeout + cleanupMs + job.grace,
     onLost: job.onLost,
+    steps: job.steps.length,
   };
 }
 

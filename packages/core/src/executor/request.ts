@@ -38,6 +38,8 @@ export interface SandboxRequest {
   /** Milliseconds from now after which the sandbox may end itself when its agent never comes back. */
   readonly deadlineMs: number;
   readonly onLost: 'fail' | 'requeue';
+  /** How many steps are planned, where known: an executor may make ready for the next one ahead. It is no promise. */
+  readonly steps?: number;
 }
 
 export interface ImageRequest {

@@ -3,7 +3,7 @@ import { chown, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { type Clock, type Logger, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
-import { type GroupView, type Owner, readProcess, removeTree } from '@ritmo/host-linux';
+import { type GroupView, type Owner, readProcess, removeTree, type StepCommand } from '@ritmo/host-linux';
 import type { ContainerSpec, DockerClient } from '../docker/client.js';
 import type { KeptStep } from '../step/kept-step.js';
 import { ContainerProcesses } from '../step/processes.js';
@@ -11,7 +11,6 @@ import { attachCommand, type CommandHost, runCommand } from '../step/run-command
 import { Output } from '../supervisor/output.js';
 import { Pipes } from '../supervisor/pipes.js';
 import { insidePaths, supervisorScript } from '../supervisor/script.js';
-import type { Command } from '../supervisor/step-file.js';
 import { Supervisor } from '../supervisor/supervisor.js';
 import { Counters } from './counters.js';
 import { Kept } from './kept.js';
@@ -159,7 +158,7 @@ export class SupervisedContainer implements AsyncDisposable {
   }
 
   /** `id` names the command to the agent after this one. */
-  run(id: string, command: Command, scope: StepScope): Promise<StepExit> {
+  run(id: string, command: StepCommand, scope: StepScope): Promise<StepExit> {
     return this.#only(() => runCommand(this.#host, id, command, scope));
   }
 

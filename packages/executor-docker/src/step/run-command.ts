@@ -9,11 +9,10 @@ import {
   type StepScope,
   Stopper,
 } from '@ritmo/agent-core/executor';
-import { signalNamed } from '@ritmo/host-linux';
+import { signalNamed, type StepCommand, stepFile } from '@ritmo/host-linux';
 import type { Counts } from '../job/counters.js';
 import type { Marks, Output, StreamName } from '../supervisor/output.js';
 import type { Answer, Asked, Supervisor } from '../supervisor/supervisor.js';
-import { type Command, stepFile } from '../supervisor/step-file.js';
 import type { CommandEnd, KeptStep, StepKeeper } from './kept-step.js';
 import type { ContainerProcesses } from './processes.js';
 
@@ -43,7 +42,12 @@ export interface CommandHost extends StepKeeper {
 }
 
 /** Runs a command to its end; settles by the rules of `Sandbox.run`. */
-export async function runCommand(host: CommandHost, id: string, command: Command, scope: StepScope): Promise<StepExit> {
+export async function runCommand(
+  host: CommandHost,
+  id: string,
+  command: StepCommand,
+  scope: StepScope,
+): Promise<StepExit> {
   if (scope.signal.aborted) return { status: 'cancelled', reason: causeOf(scope.signal).reason, forced: false };
   let text: string;
   try {

@@ -16,6 +16,10 @@ export function findDeadlineTools(searchPath: string): DeadlineTools | undefined
 
 /** What comes before bubblewrap. It dies with the agent, and bubblewrap with it. */
 export function deadlineArgv({ timeout, setpriv }: DeadlineTools, leftMs: number): string[] {
-  const seconds = String(Math.max(1, Math.ceil(leftMs / 1_000)));
-  return [setpriv, '--pdeathsig', 'KILL', '--', timeout, '-s', 'KILL', seconds];
+  return [setpriv, '--pdeathsig', 'KILL', '--', ...timeoutArgv(timeout, leftMs)];
+}
+
+/** Ends what comes after it, and its process group, whether the agent still runs or not. */
+export function timeoutArgv(timeout: string, leftMs: number): string[] {
+  return [timeout, '-s', 'KILL', String(Math.max(1, Math.ceil(leftMs / 1_000)))];
 }

@@ -14,6 +14,7 @@ import { type Cgroup, type Owner, removeGroup, removeTree } from '@ritmo/host-li
 import type { InsidePaths, JobView } from '../level/level.js';
 import type { JobNetwork } from '../network/networks.js';
 import type { Command } from '../step/command.js';
+import { Attempt, stepShape } from '../step/attempt.js';
 import { type CommandHost, runCommand } from '../step/run-command.js';
 import type { JobDisk } from '../disk/job-disk.js';
 import type { JobFolders } from './folders.js';
@@ -31,6 +32,8 @@ export interface JobSettings {
   readonly toolPaths: readonly string[];
   readonly group: Cgroup | undefined;
   readonly limits: ResourceLimits;
+  /** How many steps are planned, where known. */
+  readonly steps: number | undefined;
   /** From now. */
   readonly deadlineMs: number;
   readonly disk: JobDisk;
@@ -58,6 +61,9 @@ export class Job implements AsyncDisposable, JobView {
   #disposed: Promise<void> | undefined;
   #network: JobNetwork | undefined;
   #cpuMs = 0;
+  /** Made before its command is known. */
+  #ahead: Promise<Attempt | undefined> | undefined;
+  #stepsLeft: number;
   /** Whether a command ended without the proof that nothing of it is left. */
   #unproven = false;
 
@@ -70,6 +76,7 @@ export class Job implements AsyncDisposable, JobView {
     this.group = settings.group;
     this.shmBytes = settings.limits.shmBytes;
     this.inside = host.level.inside(settings.folders);
+    this.#stepsLeft = settings.steps ?? 1;
     this.#until = host.clock.monotonic() + settings.deadlineMs;
     this.#host = host;
     this.#settings = settings;
@@ -112,7 +119,7 @@ export class Job implements AsyncDisposable, JobView {
       this.makeOwnFolder(folder);
     }
     await this.#settings.disk.openTmp(this.user);
-    this.#host.level.prepareFolders(this.folders, this.user, this.network);
+    this.#host.level.prepareFolders(this.folders, this.user);
   }
 
   makeOwnFolder(folder: string): void {
@@ -160,6 +167,23 @@ export class Job implements AsyncDisposable, JobView {
     }
   }
 
+  /** Makes the sandbox of the next step now, where more are planned; a step that comes meanwhile waits for it. */
+  makeAhead(): void {
+    if (this.#stepsLeft <= 0 || this.#ahead !== undefined || this.#disposed !== undefined) return;
+    const making = Attempt.ahead(this.#host, this, stepShape).catch((error: unknown) => {
+      // It is made once more when the step comes, which then says what is wrong.
+      this.#settings.log.debug({ sandboxId: this.id, error: String(error) }, 'A sandbox could not be made ahead');
+      return undefined;
+    });
+    this.#ahead = making;
+  }
+
+  async #takeAhead(): Promise<Attempt | undefined> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    return await ahead;
+  }
+
   assertUsable(): void {
     if (this.#disposed !== undefined) throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} is disposed.`);
   }
@@ -176,12 +200,16 @@ export class Job implements AsyncDisposable, JobView {
   async #run(command: Command, scope: StepScope): Promise<StepExit> {
     await this.#network?.closeHost();
     const signal = AbortSignal.any([scope.signal, this.#disposing.signal]);
+    const isStep = command.toolFolder === undefined && command.readOnlyPaths.length === 0;
+    const ahead = isStep ? await this.#takeAhead() : undefined;
+    if (isStep) this.#stepsLeft -= 1;
     const { exit, cpuMs } = await runCommand(
       this.#host,
       this,
       command,
       { ...scope, signal },
       this.#settings.disk,
+      ahead,
     ).catch((error: unknown) => {
       this.#unproven = true;
       throw error;
@@ -190,6 +218,7 @@ export class Job implements AsyncDisposable, JobView {
     if (this.#disposing.signal.aborted && !scope.signal.aborted) {
       throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} was disposed while a command ran.`);
     }
+    if (isStep) this.makeAhead();
     return exit;
   }
 
@@ -197,6 +226,7 @@ export class Job implements AsyncDisposable, JobView {
     this.#disposing.abort({ reason: 'agent-stopping', graceMs: 0 });
     await Promise.allSettled([this.#running]);
     try {
+      await (await this.#takeAhead())?.[Symbol.asyncDispose]();
       const { level, clock } = this.#host;
       if (this.group !== undefined) await removeGroup(this.group);
       if (level.name === 'bare' || this.#unproven) await endStrays(this, level.name, clock);

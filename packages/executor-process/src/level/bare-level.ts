@@ -1,11 +1,12 @@
 import { existsSync, lstatSync, readlinkSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { type Clock, type Network, notStarted } from '@ritmo/agent-core/executor';
+import { type Clock, type LimitName, type Network, notStarted } from '@ritmo/agent-core/executor';
 import { makePlace, unlessErrno } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
+import { timeoutArgv } from '../confinement/deadline.js';
+import { starterArgv } from '../confinement/starter.js';
 import { isRoot } from '../job/user.js';
 import type { Bind } from '../options.js';
-import type { Command } from '../step/command.js';
 import { launcherArgv, type LauncherShell } from '../step/launcher.js';
 import type { Started, StartSpec } from '../step/start.js';
 import type { ProcessTree } from '../step/tree.js';
@@ -17,6 +18,10 @@ export interface BareLevelSettings {
   readonly binds: readonly Bind[];
   /** Absolute path of setpriv: keeps a job from gaining rights by setuid programs. Undefined where there is none. */
   readonly setpriv: string | undefined;
+  /** Absolute path of timeout: ends a job at its deadline without the agent. Undefined where there is none. */
+  readonly timeout: string | undefined;
+  /** What control groups bound here. */
+  readonly limits: readonly LimitName[];
   readonly shell: LauncherShell;
   readonly clock: Clock;
 }
@@ -32,8 +37,11 @@ export class BareLevel implements Level {
   }
 
   describe(): string {
+    const { limits, timeout } = this.#settings;
     const user = isRoot() ? 'a user of its own' : "the agent's user, whose files it can read and write";
-    return `bare process: ${user}, network host; no namespaces, it sees the files and processes of the host; no limits of memory, cpu, pids and disk`;
+    const unlimited = (['memory', 'cpu', 'pids', 'disk'] as const).filter((name) => !limits.includes(name));
+    const deadline = timeout === undefined ? '; without the agent it has no deadline' : '';
+    return `bare process: ${user}, network host; no namespaces, it sees the files and processes of the host; no limits of ${unlimited.join(', ')}${deadline}`;
   }
 
   inside(folders: JobFolders): InsidePaths {
@@ -62,23 +70,24 @@ export class BareLevel implements Level {
     }
   }
 
-  startSpec(job: JobView, command: Command): StartSpec {
-    const { setpriv } = this.#settings;
-    const launcher = launcherArgv(this.#settings.shell, command.cwd, command.argv, false);
-    const argv =
-      setpriv === undefined ? launcher : [setpriv, '--no-new-privs', '--pdeathsig', 'SIGKILL', '--', ...launcher];
+  startSpec(job: JobView): StartSpec {
+    const { setpriv, timeout, shell, limits } = this.#settings;
+    const argv = starterArgv(job.group?.joinFiles.length ?? 0, undefined, !limits.includes('cpu'), [
+      ...(timeout === undefined ? [] : timeoutArgv(timeout, job.leftMs)),
+      ...(setpriv === undefined ? [] : [setpriv, '--no-new-privs', '--']),
+      ...launcherArgv(shell, false),
+    ]);
     return {
       file: argv[0] ?? '/bin/sh',
       args: argv.slice(1),
-      // The user is taken on before anything is loaded, so what a job puts here never runs as root.
-      env: { ...command.env, ...markEnvironment(job.mark) },
+      env: markEnvironment(job.mark),
+      writable: job.group?.joinFiles ?? [],
       ...(isRoot() ? { user: job.user } : {}),
-      status: false,
     };
   }
 
   tree(job: JobView, started: Started): ProcessTree {
-    return new BareTree(job, started, this.#settings.clock);
+    return new BareTree(job, started, this.#settings.timeout !== undefined, this.#settings.clock);
   }
 }
 

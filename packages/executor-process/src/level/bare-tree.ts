@@ -22,29 +22,37 @@ const survivorMs = 10_000;
 export class BareTree implements ProcessTree {
   readonly #job: JobView;
   readonly #started: Started;
+  /** Whether what was started keeps the deadline, and the launcher is its child. */
+  readonly #timed: boolean;
   readonly #clock: Clock;
   #over = false;
 
-  constructor(job: JobView, started: Started, clock: Clock) {
+  constructor(job: JobView, started: Started, timed: boolean, clock: Clock) {
     this.#job = job;
     this.#started = started;
+    this.#timed = timed;
     this.#clock = clock;
     void started.ended.then(() => (this.#over = true));
   }
 
   running(): ProcessInfo[] {
-    return findMarked(this.#job, this.#started.pid).filter(({ pid }) => pid !== this.#started.pid);
+    const { pid } = this.#started;
+    return findMarked(this.#job, pid).filter((info) => info.pid !== pid && !this.#isLauncher(info));
   }
 
   signal(running: readonly ProcessInfo[], signal: NodeJS.Signals): boolean {
     const { pid } = this.#started;
-    if (pid !== undefined && !this.#over) signalPid(pid, signal);
+    if (pid !== undefined && !this.#over) {
+      const launcher = this.#timed ? findMarked(this.#job, pid).find((info) => this.#isLauncher(info))?.pid : pid;
+      if (launcher !== undefined) signalPid(launcher, signal);
+    }
     return signalAll(running, signal);
   }
 
   kill(): void {
     const { pid } = this.#started;
     if (pid === undefined) return;
+    this.#job.group?.kill();
     for (const target of this.running()) signalProcess(target, 'SIGKILL');
     if (!this.#over) signalPid(-pid, 'SIGKILL');
   }
@@ -66,6 +74,10 @@ export class BareTree implements ProcessTree {
       }
       await this.#clock.sleep(1);
     }
+  }
+
+  #isLauncher({ parent }: ProcessInfo): boolean {
+    return this.#timed && parent === this.#started.pid;
   }
 }
 

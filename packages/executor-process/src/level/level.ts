@@ -2,7 +2,7 @@ import type { Network } from '@ritmo/agent-core/executor';
 import type { Cgroup, Owner } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
 import type { JobNetwork } from '../network/networks.js';
-import type { Command } from '../step/command.js';
+import type { CommandShape } from '../step/attempt.js';
 import type { Started, StartSpec } from '../step/start.js';
 import type { ProcessTree } from '../step/tree.js';
 
@@ -41,11 +41,11 @@ export interface Level {
   describe(network: Network): string;
   inside(folders: JobFolders): InsidePaths;
   /** Makes what the level needs in the folders of a new job. */
-  prepareFolders(folders: JobFolders, user: Owner, network: Network): void;
+  prepareFolders(folders: JobFolders, user: Owner): void;
   /** Puts the operator's binds in place; called before every command, when nothing of the job runs. */
   place(job: JobView): void;
-  /** Throws RITMO_STEP_NOT_STARTED for a command that cannot be written down. */
-  startSpec(job: JobView, command: Command): StartSpec;
+  /** What to start for a command that is known by its shape only: it waits for the rest. */
+  startSpec(job: JobView, shape: CommandShape): StartSpec;
   /** The processes of a command that was started. */
   tree(job: JobView, started: Started): ProcessTree;
 }

@@ -1,20 +1,20 @@
 import { type Clock, type Network, notStarted } from '@ritmo/agent-core/executor';
-import { makePlace, privateNameServer } from '@ritmo/host-linux';
+import { makePlace, type Owner } from '@ritmo/host-linux';
 import { lstatSync } from 'node:fs';
 import { relative } from 'node:path';
-import { writeEtcFiles, writeResolver, jobUserName, sandboxHostname } from '../job/etc-files.js';
+import { type EtcFolders, jobUserName, sandboxHostname, writeUserFiles } from './etc-folders.js';
 import type { JobFolders } from '../job/folders.js';
 import { deadlineArgv, type DeadlineTools } from '../confinement/deadline.js';
 import { filterDescriptor, starterArgv } from '../confinement/starter.js';
 import { isRoot } from '../job/user.js';
 import type { Bind } from '../options.js';
-import type { Command } from '../step/command.js';
+import type { CommandShape } from '../step/attempt.js';
 import { launcherArgv, type LauncherShell } from '../step/launcher.js';
 import type { Started, StartSpec } from '../step/start.js';
 import type { ProcessTree } from '../step/tree.js';
 import type { InsidePaths, JobView, Level } from './level.js';
 import { SandboxTree } from './sandbox-tree.js';
-import { etcArgs, systemArgs } from './system-folders.js';
+import { systemArgs } from './system-folders.js';
 
 const toolPath = '/run/ritmo/tool';
 
@@ -50,6 +50,8 @@ export interface SandboxLevelSettings {
   readonly binds: readonly Bind[];
   readonly allowHostNetwork: boolean;
   readonly isolatedNetwork: boolean;
+  /** What builds see of /etc. */
+  readonly etc: EtcFolders;
   /** The file of the system call filter. */
   readonly filter: string;
   /** Whether builds must yield to the agent by their niceness, since no control group weighs them. */
@@ -85,9 +87,8 @@ export class SandboxLevel implements Level {
     return sandboxPaths;
   }
 
-  prepareFolders(folders: JobFolders, user: { uid: number; gid: number }, network: Network): void {
-    writeEtcFiles(folders.etc, user, sandboxPaths.home);
-    if (network === 'isolated') writeResolver(folders.etc, privateNameServer);
+  prepareFolders(folders: JobFolders, user: Owner): void {
+    writeUserFiles(folders.etc, user, sandboxPaths.home);
   }
 
   place(job: JobView): void {
@@ -107,15 +108,18 @@ export class SandboxLevel implements Level {
     }
   }
 
-  startSpec(job: JobView, command: Command): StartSpec {
-    const args = [
+  startSpec(job: JobView, shape: CommandShape): StartSpec {
+    const { filter, yielding, deadline, bubblewrap, shell, binds, etc } = this.#settings;
+    const argv = starterArgv(job.group?.joinFiles.length ?? 0, filter, yielding, [
+      ...(job.privateNetwork?.enter() ?? []),
+      ...deadlineArgv(deadline, job.leftMs),
+      bubblewrap,
       ...confinementArgs,
       ...(job.network === 'none' ? ['--unshare-net'] : []),
       // In the namespace that holds the network it is root that enters.
       ...['--uid', String(job.user.uid), '--gid', String(job.user.gid)],
       ...this.#system,
-      ...etcArgs(job.network),
-      ...jobEtcArgs(job.folders.etc, job.network),
+      ...etc.args(job.folders.etc, job.network),
       ...['--proc', '/proc', '--dev', '/dev'],
       ...(job.shmBytes === undefined ? [] : ['--size', String(job.shmBytes), '--perms', '1777', '--tmpfs', '/dev/shm']),
       ...['--symlink', '../tmp', '/var/tmp', '--symlink', '../run', '/var/run'],
@@ -123,23 +127,13 @@ export class SandboxLevel implements Level {
       ...['--bind', job.folders.home, sandboxPaths.home],
       ...['--bind', job.folders.workspace, sandboxPaths.workspace],
       ...['--ro-bind', job.folders.privateDir, sandboxPaths.privateDir],
-      ...this.#settings.binds.flatMap(bindArgs),
-      ...command.readOnlyPaths.flatMap(({ source, target }) => ['--ro-bind', source, target]),
-      ...(command.toolFolder === undefined ? [] : ['--ro-bind', command.toolFolder, toolPath]),
+      ...binds.flatMap(bindArgs),
+      ...shape.readOnlyPaths.flatMap(({ source, target }) => ['--ro-bind', source, target]),
+      ...(shape.toolFolder === undefined ? [] : ['--ro-bind', shape.toolFolder, toolPath]),
       ...['--remount-ro', '/'],
-      ...Object.entries({ ...command.env, ...markEnvironment(job.mark) }).flatMap(([name, value]) => [
-        '--setenv',
-        name,
-        value,
-      ]),
-    ];
-    const argv = starterArgv(job.group?.joinFiles.length ?? 0, this.#settings.filter, this.#settings.yielding, [
-      ...(job.privateNetwork?.enter() ?? []),
-      ...deadlineArgv(this.#settings.deadline, job.leftMs),
-      this.#settings.bubblewrap,
-      // The rest comes through a descriptor: anybody on the host can read a command line.
-      ...['--args', '4', '--json-status-fd', '5', '--seccomp', filterDescriptor, '--'],
-      ...launcherArgv(this.#settings.shell, command.cwd, command.argv, true),
+      ...Object.entries(markEnvironment(job.mark)).flatMap(([name, value]) => ['--setenv', name, value]),
+      ...['--json-status-fd', '5', '--seccomp', filterDescriptor, '--block-fd', '0', '--'],
+      ...launcherArgv(shell, true),
     ]);
     return {
       file: argv[0] ?? '/bin/sh',
@@ -147,19 +141,12 @@ export class SandboxLevel implements Level {
       env: markEnvironment(job.mark),
       writable: job.group?.joinFiles ?? [],
       ...(isRoot() ? { user: job.user } : {}),
-      input: Buffer.from(args.map((arg) => `${arg}\0`).join('')),
-      status: true,
     };
   }
 
   tree(_job: JobView, started: Started): ProcessTree {
     return new SandboxTree(started, this.#settings.clock);
   }
-}
-
-function jobEtcArgs(folder: string, network: Network): string[] {
-  const names = ['passwd', 'group', 'hosts', 'hostname', ...(network === 'isolated' ? ['resolv.conf'] : [])];
-  return names.flatMap((name) => ['--ro-bind', `${folder}/${name}`, `/etc/${name}`]);
 }
 
 function bindArgs({ source, target = source, access }: Bind): string[] {

@@ -10,6 +10,9 @@ import {
 } from '@ritmo/host-linux';
 import { isRoot } from '../job/user.js';
 
+/** Networks that are kept ready at the most: each is two small processes. */
+const mostReady = 4;
+
 /** The way out of one job. */
 export interface JobNetwork extends AsyncDisposable {
   /** argv before that of what is to run in it. */
@@ -18,12 +21,18 @@ export interface JobNetwork extends AsyncDisposable {
   closeHost(): Promise<void>;
 }
 
-/** Makes private networks for jobs: the network `isolated`. */
+/**
+ * Makes private networks for jobs: the network `isolated`. When a job has ended, the next one of its user is made ready;
+ * none ever serves two jobs.
+ */
 export class Networks implements AsyncDisposable {
   /** Whether the host's packet filter guards too; otherwise routes alone do. */
   readonly guarded: boolean;
   readonly #tools: NetworkTools;
   readonly #rule: LocalRule | undefined;
+  /** By user. */
+  readonly #ready = new Map<number, Promise<JobNetwork | undefined>>();
+  readonly #closing = new AbortController();
 
   private constructor(tools: NetworkTools, rule: LocalRule | undefined) {
     this.#tools = tools;
@@ -38,7 +47,7 @@ export class Networks implements AsyncDisposable {
     const rule = await LocalRule.open();
     try {
       const networks = new Networks(withTunNode(tools, join(instance, 'tun')), rule);
-      await using network = await networks.open(user, AbortSignal.timeout(20_000));
+      await using network = await networks.#make(user, AbortSignal.timeout(20_000));
       network.enter();
       return networks;
     } catch (error) {
@@ -49,6 +58,50 @@ export class Networks implements AsyncDisposable {
 
   /** Rejects with RITMO_EXECUTOR_UNAVAILABLE when it cannot be made now. */
   async open(user: Owner, signal: AbortSignal): Promise<JobNetwork> {
+    const network = (await this.#takeReady(user)) ?? (await this.#make(user, signal));
+    return {
+      enter: () => network.enter(),
+      closeHost: () => network.closeHost(),
+      [Symbol.asyncDispose]: async () => {
+        await network[Symbol.asyncDispose]();
+        this.#makeReady(user);
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new Error('the executor is closed'));
+    const ready = [...this.#ready.values()];
+    this.#ready.clear();
+    for (const each of ready) await (await each)?.[Symbol.asyncDispose]();
+    await this.#rule?.[Symbol.asyncDispose]();
+  }
+
+  #makeReady(user: Owner): void {
+    if (this.#closing.signal.aborted || this.#ready.has(user.uid) || this.#ready.size >= mostReady) return;
+    // One that cannot be made now is made when a job asks for it, which then says what is wrong.
+    this.#ready.set(
+      user.uid,
+      this.#make(user, this.#closing.signal).catch(() => undefined),
+    );
+  }
+
+  /** The one that was made ready for this user, where it is sound and closed to the addresses that the host has now. */
+  async #takeReady(user: Owner): Promise<JobNetwork | undefined> {
+    const making = this.#ready.get(user.uid);
+    this.#ready.delete(user.uid);
+    const network = await making;
+    try {
+      network?.enter();
+      await network?.closeHost();
+      return network;
+    } catch {
+      await network?.[Symbol.asyncDispose]();
+      return undefined;
+    }
+  }
+
+  async #make(user: Owner, signal: AbortSignal): Promise<JobNetwork> {
     const rule = this.#rule;
     const owner = isRoot() ? user : undefined;
     let ruled = false;
@@ -74,9 +127,5 @@ export class Networks implements AsyncDisposable {
         cause: error,
       });
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#rule?.[Symbol.asyncDispose]();
   }
 }

@@ -1,46 +1,55 @@
 /**
- * The first process of a step, run by /bin/sh. Descriptor 2 is its report to us, 3 the stderr of the step. It goes
- * to the folder, looks for the program, waits for it as a parent does, and reports how it ended: a shell says aloud
- * when a child died of a signal (bash not in its POSIX mode), which the number alone does not tell from `exit 137`. What it reports is a claim of
- * the job like all that comes out of a sandbox; whether anything is left is seen from outside.
+ * The first process of a step, run by /bin/sh. Descriptor 2 is its report to us, 3 the stderr of the step, 4 the step
+ * file, which is empty when the agent has died before it was written. It learns what to run, goes to the folder, looks
+ * for the program, waits for it as a parent does, and reports how it ended: a shell says aloud when a child died of a
+ * signal (bash not in its POSIX mode), which the number alone does not tell from `exit 137`. What it reports is a claim
+ * of the job like all that comes out of a sandbox; whether anything is left is seen from outside.
  *
  * $1 `count` or `-`: whether /proc shows this job alone, so that what is left can be counted. $2 descriptors to close.
- * $3 folder. $4… argv.
+ * $3 `wait` or `-`: whether it is the one that waits to be released.
  */
-const script = `
-if [ -n "\${BASH_VERSION-}" ]; then set +o posix; fi
-trap 'held=1' TERM INT HUP
-mode=$1
+const head = `
+trap '_ritmo_held=1' TERM INT HUP
 for fd in $2; do eval "exec $fd>&-"; done
-cd -- "$3" 2>/dev/null || { echo no-folder >&2; exit 1; }
-shift 3
-found=
+_ritmo_mode=$1
+if [ "$3" = wait ]; then read -r _ritmo_go; fi
+exec </dev/null
+set --
+. /dev/fd/4 2>/dev/null
+exec 4<&-
+if [ $# -eq 0 ]; then exit 1; fi
+`;
+
+const tail = `
+if [ -n "\${BASH_VERSION-}" ]; then set +o posix; fi
+cd -- "$_ritmo_folder" 2>/dev/null || { echo no-folder >&2; exit 1; }
+_ritmo_found=
 case $1 in
-  */*) found=$1 ;;
+  */*) _ritmo_found=$1 ;;
   *)
-    set -f; IFS=:
-    for folder in $PATH; do
-      if [ -f "$folder/$1" ] && [ -x "$folder/$1" ]; then found=$folder/$1; break; fi
+    set -f; _ritmo_ifs=$IFS; IFS=:
+    for _ritmo_folder in $PATH; do
+      if [ -f "$_ritmo_folder/$1" ] && [ -x "$_ritmo_folder/$1" ]; then _ritmo_found=$_ritmo_folder/$1; break; fi
     done
-    set +f; unset IFS ;;
+    set +f; IFS=$_ritmo_ifs ;;
 esac
-if [ ! -f "$found" ] || [ ! -x "$found" ]; then echo no-program >&2; exit 1; fi
+if [ ! -f "$_ritmo_found" ] || [ ! -x "$_ritmo_found" ]; then echo no-program >&2; exit 1; fi
 shift
 echo started >&2
-(trap - TERM INT HUP; exec "$found" "$@" 2>&3 3>&- 4>&- 5>&-)
-code=$?
-left=0
-if [ "$mode" = count ]; then
-  for process in /proc/[0-9]*; do
-    case \${process#/proc/} in 1 | $$) continue ;; esac
-    read -r line 2>/dev/null <"$process/stat" || continue
-    case \${line##*) } in Z* | X*) ;; *) left=$((left + 1)) ;; esac
+(trap - TERM INT HUP; exec "$_ritmo_found" "$@" 2>&3 3>&- 4>&- 5>&-)
+_ritmo_code=$?
+_ritmo_left=0
+if [ "$_ritmo_mode" = count ]; then
+  for _ritmo_process in /proc/[0-9]*; do
+    case \${_ritmo_process#/proc/} in 1 | $$) continue ;; esac
+    read -r _ritmo_line 2>/dev/null <"$_ritmo_process/stat" || continue
+    case \${_ritmo_line##*) } in Z* | X*) ;; *) _ritmo_left=$((_ritmo_left + 1)) ;; esac
   done 2>/dev/null
 fi
-echo "ended $code $left" >&2
+echo "ended $_ritmo_code $_ritmo_left" >&2
 times >&2
-if [ -n "$held" ]; then echo held >&2; kill -STOP $$; fi
-exit "$code"
+if [ -n "$_ritmo_held" ]; then echo held >&2; kill -STOP $$; fi
+exit "$_ritmo_code"
 `;
 
 /** The shell that runs the launcher, and what the agent was started with that no job may have. */
@@ -50,23 +59,8 @@ export interface LauncherShell {
   readonly closes: readonly number[];
 }
 
-/** argv of the launcher for a program in a folder inside. */
-export function launcherArgv(
-  shell: LauncherShell,
-  folder: string,
-  argv: readonly string[],
-  countsLeft: boolean,
-): [string, ...string[]] {
-  const [file, ...options] = shell.argv;
-  return [
-    file,
-    ...options,
-    '-c',
-    script,
-    'ritmo-step',
-    countsLeft ? 'count' : '-',
-    shell.closes.join(' '),
-    folder,
-    ...argv,
-  ];
+/** argv of a launcher. `alone`: it is in a sandbox, which counts what is left and is what waits. */
+export function launcherArgv({ argv, closes }: LauncherShell, alone: boolean): string[] {
+  const [mode, waits] = alone ? ['count', '-'] : ['-', 'wait'];
+  return [...argv, '-c', head + tail, 'ritmo-step', mode, closes.join(' '), waits];
 }

@@ -12,12 +12,12 @@ import { type Cgroup, endGroup, type GroupEvents } from '@ritmo/host-linux';
 import type { JobView, Level } from '../level/level.js';
 import type { JobDisk } from '../disk/job-disk.js';
 import { DiskWatch } from '../disk/disk-watch.js';
+import { Attempt } from './attempt.js';
 import { assertPassable, type Command } from './command.js';
 import { readReport } from './report.js';
 import { OutputPump } from './output.js';
-import { openPipes, type PipePool } from './pipes.js';
+import type { PipePool } from './pipes.js';
 import { settle } from './settle.js';
-import { start } from './start.js';
 
 const maxReportChars = 64 * 1024;
 /** How long a pipe may stay open that only a process out of our reach can hold (bare level). */
@@ -34,50 +34,56 @@ export interface CommandResult {
   readonly cpuMs: number;
 }
 
-/** Runs a command of a job to its end; settles by the rules of `Sandbox.run`. */
+/** Runs a command of a job to its end; settles by the rules of `Sandbox.run`. `ahead` serves where it still waits. */
 export async function runCommand(
   host: CommandHost,
   job: JobView,
   command: Command,
   scope: StepScope,
   disk: JobDisk,
+  ahead?: Attempt,
 ): Promise<CommandResult> {
-  if (scope.signal.aborted) return notRun({ status: 'cancelled', reason: causeOf(scope.signal).reason, forced: false });
+  if (scope.signal.aborted) {
+    await ahead?.[Symbol.asyncDispose]();
+    return notRun({ status: 'cancelled', reason: causeOf(scope.signal).reason, forced: false });
+  }
+  const before = job.group?.events();
+  let attempt: Attempt;
   try {
     assertPassable(command);
     host.level.place(job);
+    attempt = await Attempt.begin(host, job, command, ahead);
   } catch (error) {
+    await ahead?.[Symbol.asyncDispose]();
     if (error instanceof RitmoError && error.code === 'RITMO_STEP_NOT_STARTED') {
       return notRun({ status: 'not-started', error });
     }
     throw error;
   }
-  const pair = await host.pipes.take(job.user);
-  const result = await runOn(pair, host, job, command, scope, disk);
-  // Only a pair that has come to its end is used again; after a failure somebody may still hold it.
-  host.pipes.release(pair);
-  return result;
+  const run = { host, job, command, scope, disk, before };
+  const result = await follow(attempt, run, attempt === ahead);
+  attempt.release();
+  // Somebody has ended it while it waited: nothing of the command has run.
+  return result ?? (await runCommand(host, job, command, scope, disk));
 }
 
-async function runOn(
-  pair: string,
-  host: CommandHost,
-  job: JobView,
-  command: Command,
-  scope: StepScope,
-  disk: JobDisk,
-): Promise<CommandResult> {
-  const spec = host.level.startSpec(job, command);
-  const before = job.group?.events();
-  const pipes = openPipes(pair);
-  let started: ReturnType<typeof start>;
-  try {
-    started = start(spec, pipes.writeEnds);
-  } finally {
-    pipes.closeWriteEnds();
-  }
+interface Run {
+  readonly host: CommandHost;
+  readonly job: JobView;
+  readonly command: Command;
+  readonly scope: StepScope;
+  readonly disk: JobDisk;
+  /** What the group counted before. */
+  readonly before: GroupEvents | undefined;
+}
+
+/** Undefined when what was made ahead was gone before the command could begin. */
+async function follow(
+  { started, tree, pipes }: Attempt,
+  { host, job, command, scope, disk, before }: Run,
+  madeAhead: boolean,
+): Promise<CommandResult | undefined> {
   const pump = new OutputPump(pipes.stdout, pipes.stderr, scope.output);
-  const tree = host.level.tree(job, started);
   const stopper = new Stopper(tree, scope, host.clock);
   const report = gather(started.report, (text) => {
     // Told to stop by somebody else than us: there is nothing to wait for.
@@ -94,7 +100,10 @@ async function runOn(
   const overDisk = (await watch.end()) || disk.full();
   const limit = limitHit(before, after) ?? (overDisk ? 'disk' : undefined);
   const text = await report;
-  return settle({ command, end, report: readReport(text), text, stopped, cleared, limit });
+  const told = readReport(text);
+  const begun = told.started || told.failure !== undefined || stopped !== undefined || limit !== undefined;
+  if (madeAhead && !begun) return undefined;
+  return settle({ command, end, report: told, text, stopped, cleared, limit });
 }
 
 /** By the kernel's own account: nothing of the command is left. */

@@ -3,25 +3,25 @@ import type { Readable } from 'node:stream';
 import { errnoOf } from '@ritmo/host-linux';
 import { execa, type Options } from 'execa';
 
-/** A process to start. Nothing of the agent's environment is handed on. */
+/**
+ * A process to start. Nothing of the agent's environment is handed on. It waits for the end of its stdin before it runs
+ * anything of the job, and for what that is as a step file at descriptor 4.
+ */
 export interface StartSpec {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Taken on, without further groups, before the program is loaded. */
   readonly user?: { readonly uid: number; readonly gid: number };
-  /** Descriptor 4 gives these bytes. */
-  readonly input?: Uint8Array;
-  /** Whether descriptor 5 is read: `Started.status`. */
-  readonly status: boolean;
   /** Files that the process may write to, opened by us: descriptors from 6 on. */
   readonly writable?: readonly string[];
 }
 
-/** Descriptors of ours that the process gets: 1 and 3. 2 is the report. */
+/** Descriptors of ours that the process gets: 1, 3 and 4. 2 is the report, 5 tells of the sandbox. */
 export interface StartDescriptors {
   readonly stdout: number;
   readonly stderr: number;
+  readonly stepFile: number;
 }
 
 export type ProcessEnd =
@@ -34,11 +34,13 @@ export interface Started {
   readonly pid: number | undefined;
   readonly report: Readable | undefined;
   readonly status: Readable | undefined;
+  /** Lets it go on. */
+  release(): void;
   /** Never rejects. */
   readonly ended: Promise<ProcessEnd>;
 }
 
-/** Starts a process at the head of a group of its own, in /, with stdin at its end. */
+/** Starts a process at the head of a group of its own, in /. */
 export function start(spec: StartSpec, descriptors: StartDescriptors): Started {
   const opened: number[] = [];
   try {
@@ -60,7 +62,7 @@ function launch(spec: StartSpec, descriptors: StartDescriptors, opened: readonly
     buffer: false,
     reject: false,
     encoding: 'buffer',
-    stdio: stdioOf(spec, descriptors, opened),
+    stdio: stdioOf(descriptors, opened),
   };
   const child = execa(spec.file, [...spec.args], options);
   const ended = new Promise<ProcessEnd>((resolve) => {
@@ -72,17 +74,20 @@ function launch(spec: StartSpec, descriptors: StartDescriptors, opened: readonly
       (error: unknown) => resolve({ kind: 'failed', code: errnoOf(error) ?? 'UNKNOWN', error }),
     );
   });
+  const { stdin } = child;
+  // One that has died meanwhile says so by its end.
+  stdin?.on('error', () => undefined);
   return {
     pid: child.pid,
     report: child.stderr ?? undefined,
-    status: spec.status ? ((child.stdio as unknown as Array<Readable | null>)[5] ?? undefined) : undefined,
+    status: (child.stdio as unknown as Array<Readable | null>)[5] ?? undefined,
+    release: () => void stdin?.end('\n'),
     ended,
   };
 }
 
 type Stdio = Extract<NonNullable<Options['stdio']>, readonly unknown[]>;
 
-function stdioOf(spec: StartSpec, { stdout, stderr }: StartDescriptors, opened: readonly number[]): Stdio {
-  const status = spec.status ? 'pipe' : 'ignore';
-  return ['ignore', stdout, 'pipe', stderr, spec.input ?? 'ignore', status, ...opened] as Stdio;
+function stdioOf({ stdout, stderr, stepFile }: StartDescriptors, opened: readonly number[]): Stdio {
+  return ['pipe', stdout, 'pipe', stderr, stepFile, 'pipe', ...opened] as Stdio;
 }

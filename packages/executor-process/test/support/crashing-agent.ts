@@ -10,6 +10,7 @@ export async function runCrashingAgent(
   level: 'sandbox' | 'bare',
   owner = 'crashing',
   deadlineMs = '600000',
+  detached = 'detached',
 ): Promise<void> {
   const executor = await processExecutor({ level }).open(hostIn(stateDir, owner));
   const request = {
@@ -27,7 +28,17 @@ export async function runCrashingAgent(
   const sandbox = await executor.prepare(request, await executor.allocate(request, scope()), scope());
   const forever = "trap '' TERM HUP; while :; do sleep 1; done";
   await sandbox.run(
-    { id: 'step', argv: ['sh', '-c', `(setsid sh -c "$1" &); echo running; eval "$1"`, 'sh', forever], env: {} },
+    {
+      id: 'step',
+      argv: [
+        'sh',
+        '-c',
+        `${detached === 'detached' ? '(setsid sh -c "$1" &); ' : ''}echo running; eval "$1"`,
+        'sh',
+        forever,
+      ],
+      env: {},
+    },
     {
       signal: new AbortController().signal,
       stop: { signal: 'SIGTERM', graceMs: 1_000 },

@@ -1,12 +1,8 @@
 import { notStarted, tooLong } from '@ritmo/agent-core/executor';
+import type { SettledStep } from '../sandbox/host-sandbox.js';
 
-/** A command with all that the supervisor is to set for it. */
-export interface Command {
-  readonly argv: readonly [string, ...string[]];
-  /** Absolute, inside. */
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-}
+/** What is run, where, and with which variables. */
+export type StepCommand = Pick<SettledStep, 'argv' | 'cwd' | 'env'>;
 
 /** The system's bound for one argument or variable, and for all of them with the usual stack of 8 MiB. */
 const longestText = 128 * 1024;
@@ -17,7 +13,7 @@ const pointerBytes = 8;
  * The command as lines of POSIX shell: variables, folder, arguments, each in single quotes.
  * @throws RITMO_STEP_NOT_STARTED for what no program can be given.
  */
-export function stepFile(command: Command): string {
+export function stepFile(command: StepCommand): string {
   assertPassable(command);
   // `command` keeps a shell alive that has one of the names for itself and read-only (bash: UID).
   const variables = Object.entries(command.env).map(([name, value]) => `command export ${name}=${quote(value)}\n`);
@@ -29,7 +25,7 @@ export function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-function assertPassable({ argv, cwd, env }: Command): void {
+function assertPassable({ argv, cwd, env }: StepCommand): void {
   if ([...argv, cwd].some((text) => text.includes('\0')))
     throw notStarted('An argument holds a NUL byte, which no program can be given.');
   if (argv[0] === '') throw notStarted('The name of the program is empty.');
