@@ -7,6 +7,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 const conditions = ['@ritmo/source', ...defaultServerConditions.filter((name) => name !== 'module')];
 const cpus = availableParallelism();
 const withDocker = 'tests/support/docker-daemon.ts';
+const withVmCache = 'tests/support/vm-cache.ts';
 const dockerTests = 'packages/executor-docker/test/**/*.int.test.ts';
 
 /** What cannot run here: nothing in CI, elsewhere what needs a Docker daemon that cannot be had. */
@@ -47,7 +48,7 @@ export default defineConfig({
         name: 'integration',
         include: ['packages/*/test/**/*.int.test.ts', 'tests/repo/**/*.int.test.ts'],
         exclude: ['**/node_modules/**', ...cannotRun()],
-        globalSetup: [withDocker],
+        globalSetup: [withDocker, withVmCache],
         pool: 'forks',
         testTimeout: 180_000,
         hookTimeout: 180_000,

@@ -5,6 +5,7 @@ import { type Executor, type ExecutorHost, RitmoError } from '@ritmo/agent-core/
 import {
   type Cgroups,
   type MemoryFolder,
+  Networks,
   openCgroups,
   openMemoryFolder,
   tryLoopVolume,
@@ -18,7 +19,6 @@ import { BareLevel } from './level/bare-level.js';
 import type { Level } from './level/level.js';
 import { SandboxLevel } from './level/sandbox-level.js';
 import { isReachable, SharedPaths } from './mounts/shared-paths.js';
-import { Networks } from './network/networks.js';
 import type { Bind, ResolvedOptions } from './options.js';
 import { ProcessExecutor } from './process-executor.js';
 import {

@@ -20,8 +20,10 @@ import {
 import {
   type Cgroup,
   type Cgroups,
+  type JobNetwork,
   listProcesses,
   type MemoryFolder,
+  type Networks,
   type Owner,
   removeGroup,
   removeTree,
@@ -41,7 +43,6 @@ import { endStrays, markedSandboxes } from './job/strays.js';
 import { isRoot, takeUser } from './job/user.js';
 import { JobVolume } from './job/volume.js';
 import type { SharedPaths } from './mounts/shared-paths.js';
-import type { JobNetwork, Networks } from './network/networks.js';
 import type { ResolvedOptions } from './options.js';
 import { limitsInWords, refuseUnsupported } from './refuse.js';
 import type { CommandHost } from './step/run-command.js';

@@ -10,6 +10,7 @@ export { errnoOf, unlessErrno } from './errno.js';
 export { collectFiles } from './files/collect.js';
 export { Folder, type FolderItem, hasDescriptorPaths } from './files/folder.js';
 export { type FolderMatch, type GlobRequest, Globs } from './files/globs.js';
+export { readOpenFile } from './files/read-file.js';
 export { removeTree } from './files/remove-tree.js';
 export { makePlace, type Owner, removePaths, writeFiles } from './files/write-tree.js';
 export {
@@ -23,6 +24,7 @@ export { mount, unmountBelow } from './mounts/mount.js';
 export { listMounts, type Mount, mountsBelow } from './mounts/mount-table.js';
 export { hostPrefixes } from './network/host-addresses.js';
 export { LocalRule } from './network/local-rule.js';
+export { type JobNetwork, Networks } from './network/networks.js';
 export { findNetworkTools, type NetworkTools, withTunNode } from './network/network-tools.js';
 export { PrivateNetwork, type PrivateNetworkRequest, privateNameServer } from './network/private-network.js';
 export { findProgram } from './process/find-program.js';

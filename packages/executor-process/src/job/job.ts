@@ -10,9 +10,8 @@ import {
   type StepExit,
   type StepScope,
 } from '@ritmo/agent-core/executor';
-import { type Cgroup, type Owner, removeGroup, removeTree } from '@ritmo/host-linux';
+import { type Cgroup, type JobNetwork, type Owner, removeGroup, removeTree } from '@ritmo/host-linux';
 import type { InsidePaths, JobView } from '../level/level.js';
-import type { JobNetwork } from '../network/networks.js';
 import type { Command } from '../step/command.js';
 import { type CommandHost, runCommand } from '../step/run-command.js';
 import type { JobDisk } from '../disk/job-disk.js';

@@ -1,7 +1,6 @@
 import type { Network } from '@ritmo/agent-core/executor';
-import type { Cgroup, Owner } from '@ritmo/host-linux';
+import type { Cgroup, JobNetwork, Owner } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
-import type { JobNetwork } from '../network/networks.js';
 import type { Command } from '../step/command.js';
 import type { Started, StartSpec } from '../step/start.js';
 import type { ProcessTree } from '../step/tree.js';

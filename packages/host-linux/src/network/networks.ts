@@ -1,14 +1,11 @@
 import { join } from 'node:path';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import {
-  findNetworkTools,
-  LocalRule,
-  type NetworkTools,
-  type Owner,
-  PrivateNetwork,
-  withTunNode,
-} from '@ritmo/host-linux';
-import { isRoot } from '../job/user.js';
+import type { Owner } from '../files/write-tree.js';
+import { LocalRule } from './local-rule.js';
+import { findNetworkTools, type NetworkTools, withTunNode } from './network-tools.js';
+import { PrivateNetwork } from './private-network.js';
+
+const isRoot = () => process.getuid?.() === 0;
 
 /** The way out of one job. */
 export interface JobNetwork extends AsyncDisposable {

@@ -1,0 +1,250 @@
+/** Where things lie inside a machine. */
+export const insidePaths = {
+  workspace: '/workspace',
+  privateDir: '/run/ritmo/private',
+  tmp: '/tmp',
+} as const;
+
+const root = '/newroot';
+const group = '/sys/fs/cgroup/step';
+const bin = '/run/ritmo/bin';
+
+/**
+ * The first process of a machine, from a root in memory with a static busybox. It loads modules, finds the four ports,
+ * and prepares all that needs neither a disk nor a network: a template is taken when it says hello. Descriptors: 3
+ * control, 4 data, 5 stdout and 6 stderr of steps, 7 requests for steps.
+ */
+const init = `#!/bin/sh
+export PATH=/bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t cgroup2 groups /sys/fs/cgroup
+while read -r module; do insmod "/modules/$module.ko"; done </modules/early
+port() {
+  while :; do
+    for at in /sys/class/virtio-ports/*; do
+      read -r name <"$at/name" && [ "$name" = "ritmo.$1" ] && { found=/dev/\${at##*/}; return; }
+    done
+    usleep 10000
+  done 2>/dev/null
+}
+port control; control=$found
+port stdout; stdout=$found
+port stderr; stderr=$found
+port data; data=$found
+exec 3<>"$control" 4<>"$data"
+mkfifo -m 666 /run/stdout /run/stderr
+mkfifo -m 600 /run/requests
+exec 5<>/run/stdout 6<>/run/stderr 7<>/run/requests
+echo -1000 >/proc/self/oom_score_adj
+cat <&5 >"$stdout" 3>&- 4>&- 5>&- 6>&- 7>&- &
+helpers=$!
+cat <&6 >"$stderr" 3>&- 4>&- 5>&- 6>&- 7>&- &
+helpers="$helpers $!"
+echo "+memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
+mkdir -p /job /lower ${root} /stage/dev /stage/run
+mount -t tmpfs -o mode=755,size=64k dev /stage/dev
+mkdir /stage/dev/pts /stage/dev/shm
+for node in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5 0"; do
+  set -- $node
+  mknod -m 666 /stage/dev/$1 c $2 $3
+done
+mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts /stage/dev/pts
+ln -s pts/ptmx /stage/dev/ptmx
+ln -s /proc/self/fd /stage/dev/fd
+ln -s fd/0 /stage/dev/stdin
+ln -s fd/1 /stage/dev/stdout
+ln -s fd/2 /stage/dev/stderr
+mount -t tmpfs -o mode=755 run /stage/run
+mkdir -p /stage${bin} /stage/run/ritmo/step /stage/run/lock
+chmod 1777 /stage/run/lock
+mount --bind /bin /stage${bin}
+cat /launch >/stage/run/ritmo/step/launch
+: >/stage/run/ritmo/step/command
+chmod 600 /stage/run/ritmo/step/command
+hostname build
+ip link set lo up
+# Until the generator of random numbers has a seed, a template would hide that all clones begin with the same.
+dd if=/dev/random of=/dev/null bs=1 count=1 2>/dev/null
+( . /serve ) &
+helpers="$helpers $!"
+. /steps
+`;
+
+/** Takes requests from the host, one line each, and answers them. Runs beside the first process, which runs steps. */
+const serve = `
+say() { echo "$*" >&3; }
+take() { dd bs=65536 count="$1" iflag=fullblock,count_bytes <&4 2>/dev/null; }
+inside() { nsenter -F -G "$gid" -S "$uid" -r${root} "$@"; }
+attempt() {
+  "$@" 2>/run/why && return
+  why=; read -r why </run/why
+  say "failed $number \${why:-$1}"
+  return 1
+}
+outcome() { if [ $? = 0 ]; then say "done $number"; else say "failed $number $1"; fi; }
+appear() { n=0; while [ ! -b "/dev/$1" ] && [ $n -lt 1000 ]; do usleep 5000; n=$((n + 1)); done; }
+uid=0 gid=0
+# $1 uid, $2 gid, $3 home, $4 type and $5 device of the image, $6 options of /dev/shm
+prepare() {
+  uid=$1 gid=$2
+  insmod /modules/virtio_blk.ko 2>/dev/null
+  appear "$5"
+  appear vdb
+  attempt mount -t "$4" -o ro,noatime "/dev/$5" /lower || return
+  attempt mount -t ext4 -o noatime,noinit_itable /dev/vdb /job || return
+  attempt mount -t overlay -o lowerdir=/lower,upperdir=/job/upper,workdir=/job/work overlay ${root} || return
+  cd ${root} && mkdir -p proc sys dev run tmp etc workspace ".$3"
+  attempt mount -t proc proc proc || return
+  mount -t sysfs -o ro sys sys
+  mount --rbind /stage/dev dev
+  mount -t tmpfs -o "mode=1777,nosuid,nodev$6" shm dev/shm
+  mount --rbind /stage/run run
+  attempt mount --bind /job/workspace workspace || return
+  chmod 1777 tmp
+  mkdir -m 700 run/ritmo/private
+  if [ "$uid" != 0 ]; then chown "$uid:$gid" run/ritmo/private run/ritmo/step/command ".$3"; fi
+  [ -L etc/hosts ] || [ -s etc/hosts ] || printf '127.0.0.1 localhost build\\n::1 localhost\\n' >etc/hosts
+  cd /
+  say "done $number"
+}
+# $1 address, $2 gateway, $3 name server
+network() {
+  for module in failover net_failover virtio_net; do insmod "/modules/$module.ko"; done 2>/dev/null
+  n=0; while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 400 ]; do usleep 5000; n=$((n + 1)); done
+  attempt ip link set eth0 up || return
+  attempt ip addr add "$1" dev eth0 || return
+  attempt ip route add default via "$2" || return
+  rm -f ${root}/etc/resolv.conf
+  echo "nameserver $3" >${root}/etc/resolv.conf
+  say "done $number"
+}
+# What /bin/sh is: its first bytes, or nothing.
+inspect() {
+  path=$(nsenter -F -r${root} ${bin}/readlink -f /bin/sh)
+  say "shell $number $(dd if=${root}$path bs=20 count=1 2>/dev/null | xxd -p)"
+}
+# $1 what ends the archive, $2 bytes of the list of names
+collect() {
+  take "$2" >/run/list
+  (
+    tar -c -C ${root}/workspace -T /run/list -f - >&4 2>/dev/null 3>&- &
+    echo $! >/run/collecting
+    wait
+    printf '\\001%s\\n' "$1" >&4
+    say "done $number"
+  ) &
+}
+# $1 signal
+stop() {
+  : >/run/stopping
+  n=0
+  if [ "$1" = KILL ]; then
+    echo 1 >${group}/cgroup.kill && n=1
+  else
+    while read -r pid; do kill -"$1" "$pid" && n=$((n + 1)); done <${group}/cgroup.procs
+  fi 2>/dev/null
+  say "signalled $number $n"
+}
+say "hello $(uname -m)"
+while :; do
+  read -r what number a b c d e f <&3 || { usleep 10000; continue; }
+  case $what in
+    ping) say "done $number" ;;
+    seed) reseed <&4 1<>/dev/urandom; outcome seed ;;
+    clock) date -u -s "@$a" >/dev/null; outcome clock ;;
+    prepare) prepare "$a" "$b" "$c" "$d" "$e" "$f" ;;
+    network) network "$a" "$b" "$c" ;;
+    inspect) inspect ;;
+    put) take "$a" | inside ${bin}/tar -x -p -C / -f - 2>/dev/null; outcome put ;;
+    remove) take "$a" | nsenter -F -r${root} ${bin}/xargs -0 ${bin}/rm -rf --; outcome remove ;;
+    # $a what ends the output, $b bytes of the command, $c most bytes of memory, $d most processes
+    run) take "$b" >/stage/run/ritmo/step/command; rm -f /run/stopping; echo "$number $a $uid $gid $c $d" >&7 ;;
+    stop) stop "$a" ;;
+    collect) collect "$a" "$b" ;;
+    uncollect) read -r pid </run/collecting; kill -KILL "$pid" 2>/dev/null ;;
+  esac
+done
+`;
+
+/**
+ * Runs steps, each in a control group of its own. A shell says aloud when a child died of a signal, which the number
+ * alone does not tell from \`exit 137\`. Once a step has ended, all of it is: then come the marks behind its output.
+ */
+const steps = `
+while :; do
+  read -r number mark uid gid memory pids <&7 || { usleep 10000; continue; }
+  mkdir ${group}
+  echo "$memory" >${group}/memory.max
+  echo "$pids" >${group}/pids.max
+  said=$(
+    exec 2>&1 4>&- 7>&-
+    (
+      echo 0 >${group}/cgroup.procs
+      echo 0 >/proc/self/oom_score_adj
+      exec setsid env -i nsenter -F -G "$gid" -S "$uid" -r${root} ${bin}/sh /run/ritmo/step/launch "$number" </dev/null >&5 2>&6 5>&- 6>&-
+    )
+    echo "
+code $?"
+  )
+  : >/stage/run/ritmo/step/command
+  case $said in
+    *'
+code '*) code=\${said##*'
+code '} ;;
+    *) code=lost ;;
+  esac
+  case $said in
+    '
+code '*) how=silent ;;
+    *) how=said ;;
+  esac
+  # Who is being stopped may have its grace.
+  while [ -e /run/stopping ] && read -r pid <${group}/cgroup.procs; do usleep 10000; done
+  left=0
+  while read -r pid; do left=$((left + 1)); done <${group}/cgroup.procs
+  while read -r pid <${group}/cgroup.procs; do echo 1 >${group}/cgroup.kill; usleep 2000; done
+  kills=0 refused=0 free=-
+  while read -r key value; do [ "$key" = oom_kill ] && kills=$value; done <${group}/memory.events
+  while read -r key value; do [ "$key" = max ] && refused=$value; done <${group}/pids.events
+  [ "$code" = 0 ] || free=$(stat -f -c '%a %d' /job)
+  while ! rmdir ${group}; do usleep 5000; done 2>/dev/null
+  for helper in $helpers; do
+    stat=
+    read -r stat </proc/$helper/stat
+    case $stat in '' | *') Z '*) poweroff -f ;; esac
+  done 2>/dev/null
+  printf '\\001%s\\n' "$mark" >&5
+  printf '\\001%s\\n' "$mark" >&6
+  echo "ended $number $code $how $left $kills $refused $free" >&3
+done
+`;
+
+/** Runs in the image's root, as the user of the job, with the variables of the step: goes to its folder and becomes it. */
+const launch = `
+_ritmo_number=$1
+. /run/ritmo/step/command
+cd -- "$_ritmo_folder" 2>/dev/null || { echo "refused $_ritmo_number no-folder" >&3; exit 1; }
+_ritmo_found=
+case $1 in
+  */*) _ritmo_found=$1 ;;
+  *)
+    set -f; IFS=:
+    for _ritmo_at in $PATH; do
+      if [ -f "$_ritmo_at/$1" ] && [ -x "$_ritmo_at/$1" ]; then _ritmo_found=$_ritmo_at/$1; break; fi
+    done
+    set +f; unset IFS ;;
+esac
+if [ ! -f "$_ritmo_found" ] || [ ! -x "$_ritmo_found" ]; then
+  echo "refused $_ritmo_number no-program" >&3
+  exit 1
+fi
+shift
+echo "started $_ritmo_number" >&3
+exec "$_ritmo_found" "$@" 3>&-
+`;
+
+/** The programs of the guest, by their paths in its initial root. */
+export const guestScripts = { init, serve, steps, launch } as const;

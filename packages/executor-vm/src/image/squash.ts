@@ -1,0 +1,145 @@
+import { once } from 'node:events';
+import { chownSync, closeSync, ftruncateSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { RitmoError } from '@ritmo/agent-core/executor';
+import type { Owner } from '@ritmo/host-linux';
+import { runConfined, startConfined } from '../tool/confined.js';
+import { killConfined } from '../tool/kill.js';
+
+/** Absolute paths; both come with squashfs-tools. */
+export interface SquashTools {
+  readonly bubblewrap: string;
+  readonly sqfstar: string;
+  readonly mksquashfs: string;
+  readonly unsquashfs: string;
+}
+
+export interface SquashHost {
+  readonly tools: SquashTools;
+  /** Who the tools run as: what they read was made by strangers. */
+  readonly user: Owner | undefined;
+  readonly mark: string;
+}
+
+/** Reading it back then costs no computing, which is dear in an emulated machine. */
+const unpacked = ['-noI', '-noD', '-noF', '-noX', '-mem', '256M', '-quiet', '-no-progress'];
+const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+const root = { uid: 0, gid: 0 };
+
+/** Makes a root filesystem from an archive, owners and modes as it says, without rights of any kind. */
+export async function squashTar(host: SquashHost, archive: Readable, path: string, signal: AbortSignal): Promise<void> {
+  makeFile(path, host.user);
+  const { tools, user, mark } = host;
+  const child = startConfined({
+    bubblewrap: tools.bubblewrap,
+    argv: [tools.sqfstar, ...unpacked, '-force', '/image'],
+    env,
+    user,
+    inside: root,
+    cwd: '/',
+    binds: [{ source: path, target: '/image', writable: true }],
+    mark,
+    stdin: 'pipe',
+  });
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-2_000)));
+  child.stdout?.resume();
+  (child.stdio[4] as Readable | null)?.resume();
+  const stop = () => killConfined(child);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const ended = once(child, 'close') as Promise<[number | null]>;
+    const fed = child.stdin === null ? Promise.resolve() : pipeline(archive, child.stdin);
+    fed.catch(() => undefined);
+    const [code] = await ended;
+    signal.throwIfAborted();
+    if (code !== 0) throw notMade(said.trim() || `sqfstar ended with ${code}`);
+    await fed.catch((error: unknown) => {
+      throw notMade(`its archive broke off (${String(error)})`, error);
+    });
+  } finally {
+    archive.destroy();
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Makes a root filesystem from a folder of the operator's. */
+export async function squashFolder(host: SquashHost, folder: string, path: string, signal: AbortSignal): Promise<void> {
+  makeFile(path, host.user);
+  const { tools, mark } = host;
+  try {
+    await runConfined(
+      {
+        bubblewrap: tools.bubblewrap,
+        argv: [tools.mksquashfs, '/folder', '/image', '-noappend', ...unpacked],
+        env,
+        // The agent's own: the folder is the operator's, and what it holds is root's.
+        user: undefined,
+        inside: root,
+        cwd: '/',
+        binds: [
+          { source: folder, target: '/folder', writable: false },
+          { source: path, target: '/image', writable: true },
+        ],
+        mark,
+      },
+      signal,
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    throw notMade(error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+/** The text of some files of a root filesystem; '' for one that is not there. */
+export async function readFiles(
+  host: SquashHost,
+  path: string,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const texts: string[] = [];
+  for (const name of names) {
+    const { tools, user, mark } = host;
+    const reading = runConfined(
+      {
+        bubblewrap: tools.bubblewrap,
+        argv: [tools.unsquashfs, '-cat', '/image', name],
+        env,
+        user,
+        inside: root,
+        cwd: '/',
+        binds: [{ source: path, target: '/image', writable: false }],
+        mark,
+      },
+      signal,
+    );
+    texts.push(await reading.catch(() => ''));
+    signal.throwIfAborted();
+  }
+  return texts;
+}
+
+function makeFile(path: string, user: Owner | undefined): void {
+  const fd = openSync(path, 'w', 0o600);
+  ftruncateSync(fd, 0);
+  closeSync(fd);
+  if (user !== undefined) chownSync(path, user.uid, user.gid);
+}
+
+function notMade(why: string, cause?: unknown): RitmoError {
+  const full = /No space left|write failed|FATAL ERROR: ?Failed to write/i.test(why);
+  return new RitmoError(
+    full ? 'RITMO_NO_ROOM' : 'RITMO_IMAGE_UNUSABLE',
+    full
+      ? `There is no room for the root filesystem of the image: ${why}`
+      : `No root filesystem can be made of the image: ${why}`,
+    {
+      hint: full
+        ? 'Make room where `cacheDir` lies, or lower `maxCacheBytes`.'
+        : 'The image must be a whole archive of a root filesystem.',
+      cause,
+    },
+  );
+}

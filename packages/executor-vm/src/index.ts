@@ -1,0 +1,3 @@
+/** Runs Ritmo builds in throw-away virtual machines: QEMU, restored copy-on-write from a template. */
+export { plugin as default, executorName, executorVersion, vmExecutor } from './plugin.js';
+export { optionsSchema, type VmExecutorOptions } from './options.js';

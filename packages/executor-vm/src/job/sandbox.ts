@@ -1,0 +1,172 @@
+import { randomBytes } from 'node:crypto';
+import { posix } from 'node:path';
+import {
+  type CollectedEntry,
+  type CollectRequest,
+  type FileEntry,
+  type ResourceUsage,
+  RitmoError,
+  type Sandbox,
+  type StepExit,
+  type StepScope,
+  type StepSpec,
+} from '@ritmo/agent-core/executor';
+import { askedFor } from '../files/claims.js';
+import { readCollected } from '../files/collect.js';
+import { Spool } from '../files/spool.js';
+import { tarAround } from '../files/tar-entry.js';
+import { insidePaths } from '../guest/scripts.js';
+import { runStep } from '../step/run-step.js';
+import { notStarted } from '../step/step-file.js';
+import { type Job, workdir } from './job.js';
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** A job whose machine is ready for its steps. */
+export class VmSandbox implements Sandbox {
+  readonly id: string;
+  readonly workdir = workdir;
+  readonly privateDir = insidePaths.privateDir;
+  readonly description: string;
+  readonly #job: Job;
+  #running: Promise<unknown> | undefined;
+  #spool: Spool | undefined;
+
+  constructor(job: Job) {
+    this.id = job.id;
+    this.description = job.description;
+    this.#job = job;
+  }
+
+  async put(files: AsyncIterable<FileEntry> | Iterable<FileEntry>, dest: string, signal: AbortSignal): Promise<void> {
+    const folder = this.#insidePath(dest);
+    const { control, data } = this.#job.machine;
+    const owner = this.#job.inside;
+    for await (const entry of files) {
+      signal.throwIfAborted();
+      const path = Buffer.concat([Buffer.from(`${folder}/`), pathOf(entry)]).subarray(1);
+      const { head, tail } = tarAround(entry, path, owner);
+      const size = entry.kind === 'file' ? entry.size : 0;
+      const taken = this.#ask(control.ask('put', head.length + size + tail.length));
+      await data.write(head);
+      let sent = 0;
+      if (entry.kind === 'file') {
+        for await (const chunk of entry.body) {
+          sent += chunk.length;
+          if (sent <= size) await data.write(chunk);
+        }
+        // The guest waits for what was announced.
+        if (sent < size) await data.write(Buffer.alloc(size - sent));
+      }
+      await data.write(tail);
+      await taken;
+      if (sent !== size) throw new RitmoError('RITMO_INTERNAL', `${entry.path} has ${sent} bytes, and not ${size}.`);
+    }
+  }
+
+  async remove(paths: readonly string[], signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (paths.length === 0) return;
+    const { control, data } = this.#job.machine;
+    const list = Buffer.from(paths.map((path) => `${this.#insidePath(path)}\0`).join(''));
+    const removed = this.#ask(control.ask('remove', list.length));
+    await data.write(list);
+    await removed;
+  }
+
+  async run(step: StepSpec, scope: StepScope): Promise<StepExit> {
+    const { machine, image, host, stepBounds } = this.#usable();
+    const cwd = posix.join(workdir, step.cwd ?? '.');
+    if (step.user !== undefined)
+      return { status: 'not-started', error: notStarted(`A machine has one user; a step cannot be ${step.user}.`) };
+    if (step.cwd?.startsWith('/') === true || (cwd !== workdir && !cwd.startsWith(`${workdir}/`))) {
+      const error = notStarted(`The folder ${step.cwd} is not in the workspace.`, 'Check `dir:` of the step.');
+      return { status: 'not-started', error };
+    }
+    if (this.#running !== undefined)
+      throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} runs a command already.`);
+    const env = { PATH: defaultPath, HOME: image.home, TMPDIR: insidePaths.tmp, ...image.env, ...step.env };
+    const running = runStep(machine, { argv: step.argv, cwd, env }, stepBounds, scope, host.clock);
+    this.#running = running;
+    try {
+      return await this.#job.during(running);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async *collect(request: CollectRequest, signal: AbortSignal): AsyncGenerator<CollectedEntry> {
+    signal.throwIfAborted();
+    const entries = await this.#job.during(this.#collect(request, signal));
+    for (const entry of entries) {
+      signal.throwIfAborted();
+      yield entry;
+    }
+  }
+
+  usage(signal: AbortSignal): Promise<ResourceUsage> {
+    this.#usable();
+    if (signal.aborted) return Promise.reject(signal.reason as Error);
+    return Promise.resolve(this.#job.usage());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#job[Symbol.asyncDispose]();
+  }
+
+  async #collect(request: CollectRequest, signal: AbortSignal): Promise<CollectedEntry[]> {
+    const { control, data } = this.#usable().machine;
+    this.#spool ??= new Spool(this.#job.folders.spool);
+    const mark = randomBytes(16).toString('hex');
+    const list = Buffer.from(
+      askedFor(request.include)
+        .map((name) => `${name}\n`)
+        .join(''),
+    );
+    const sent = control.ask('collect', mark, list.length);
+    sent.catch(() => undefined);
+    await data.write(list);
+    const stop = () => control.tell('uncollect');
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const entries = await readCollected(data, mark, request, this.#spool);
+      await sent;
+      signal.throwIfAborted();
+      return entries;
+    } catch (error) {
+      stop();
+      await sent;
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  #ask<T>(answer: Promise<T>): Promise<T> {
+    // Told later, when what belongs to the question was sent.
+    answer.catch(() => undefined);
+    return answer;
+  }
+
+  #insidePath(path: string): string {
+    this.#usable();
+    const normal = posix.normalize(path).replace(/\/$/, '');
+    const allowed = [insidePaths.privateDir, workdir].some((root) => normal === root || normal.startsWith(`${root}/`));
+    if (allowed && !normal.includes('\0')) return normal;
+    throw new RitmoError('RITMO_WORKSPACE_ESCAPE', `${path} is neither in the workspace nor in the private folder.`);
+  }
+
+  #usable(): Job {
+    this.#job.assertUsable();
+    return this.#job;
+  }
+}
+
+function pathOf({ path, pathBytes }: FileEntry): Buffer {
+  const bytes = pathBytes === undefined ? Buffer.from(path) : Buffer.from(pathBytes);
+  const parts = bytes.toString('latin1').split('/');
+  if (bytes[0] === 0x2f || parts.includes('..') || bytes.includes(0))
+    throw new RitmoError('RITMO_WORKSPACE_ESCAPE', `${path} is absolute, or leaves its folder.`);
+  return bytes;
+}

@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findByEnvironment } from '@ritmo/host-linux';
+import { expect, it } from 'vitest';
+import { vmExecutor } from '../src/index.js';
+import { hostIn, testOptions } from './support/bench.js';
+import { crashingAgentFile, runCrashingAgent } from './support/crashing-agent.js';
+
+it('an agent that is killed leaves no machine behind, and the next one sweeps its folders', async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'ritmo-death-'));
+  chmodSync(stateDir, 0o711);
+  const owner = `dying-${stateDir.slice(-6)}`;
+  const script = `import * as agent from '${crashingAgentFile}'; await agent.${runCrashingAgent.name}(...process.argv.slice(1))`;
+  const node = ['--conditions=@ritmo/source', '--import', 'tsx', '--input-type=module', '-e', script, stateDir, owner];
+  const child = spawn(process.execPath, node, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: join(import.meta.dirname, '../../..'),
+  });
+  try {
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    const running = () => findByEnvironment(`RITMO_VM=${owner}/left`);
+    expect(running().length).toBeGreaterThan(0);
+    child.kill('SIGKILL');
+    while (running().length > 0) await sleep(20);
+    expect(readdirSync(join(stateDir, 'sandboxes'))).toEqual(['left']);
+  } finally {
+    child.kill('SIGKILL');
+    const executor = await vmExecutor(testOptions()).open(hostIn(stateDir, owner));
+    const { removed } = await executor.sweep(new Set(), new AbortController().signal);
+    expect(removed).toEqual(['left']);
+    expect(readdirSync(join(stateDir, 'sandboxes'))).toEqual([]);
+    await executor[Symbol.asyncDispose]();
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+});
