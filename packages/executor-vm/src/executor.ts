@@ -1,34 +1,23 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Executor, ExecutorHost } from '@ritmo/agent-core/executor';
-import {
-  type Cgroups,
-  type MemoryFolder,
-  Networks,
-  openCgroups,
-  openMemoryFolder,
-  type Owner,
-  UserPool,
-} from '@ritmo/host-linux';
+import { type Cgroups, type MemoryFolder, Networks, openCgroups, openMemoryFolder, UserPool } from '@ritmo/host-linux';
 import { chooseAccelerator } from './accelerator/choose.js';
+import { openCache } from './cache-folder.js';
 import { findKernel } from './guest/kernel.js';
+import { helperUsers } from './helper-users.js';
 import { Images } from './image/images.js';
 import { openInstanceFolder, removeInstanceFolder } from './instance-folder.js';
-import { isRoot, markOf } from './job/job-host.js';
-import { makeKvmNode } from './job/kvm-node.js';
+import { markOf } from './job/job-host.js';
 import type { MachineHost } from './machine/factory.js';
 import type { ResolvedOptions } from './options.js';
 import { requireTools } from './requirements.js';
 import { bootFiles } from './template/boot-files.js';
 import { Templates } from './template/templates.js';
 import { VmExecutor } from './vm-executor.js';
-import { unavailable } from './unavailable.js';
 
 const memoryBytes = 64 * 1024 * 1024;
-/** Users for work that is nobody's job, from the end of the pool. */
-const helperSlot = 990;
 
 /** Opens the executor, or rejects with RITMO_EXECUTOR_UNAVAILABLE naming what is missing and what mends it. */
 export async function openVmExecutor(options: ResolvedOptions, host: ExecutorHost): Promise<Executor> {
@@ -43,19 +32,7 @@ export async function openVmExecutor(options: ResolvedOptions, host: ExecutorHos
   let cgroups: Cgroups | undefined;
   let networks: Networks | undefined;
   let templates: Templates | undefined;
-  let nodes = 0;
-  const withUser = async <T>(
-    work: (user: Owner | undefined, kvmNode: string | undefined) => Promise<T>,
-  ): Promise<T> => {
-    if (!isRoot()) return await work(undefined, undefined);
-    const user = await users.take(helperSlot);
-    try {
-      const node = await makeKvmNode(join(instance, `kvm-${++nodes}`), user).catch(() => undefined);
-      return await work(user, node);
-    } finally {
-      users.giveBack(user);
-    }
-  };
+  const withUser = helperUsers(users, instance);
   try {
     const owner = { uid: options.uidBase, gid: options.uidBase };
     cgroups = openCgroups(`ritmo-vm-${ownerHash(host)}`, owner);
@@ -117,22 +94,6 @@ export async function openVmExecutor(options: ResolvedOptions, host: ExecutorHos
     await removeInstanceFolder(instance);
     throw error;
   }
-}
-
-/** The cache of these options: made, and such that the users of machines can walk to it. */
-export function openCache({ cacheDir }: Pick<ResolvedOptions, 'cacheDir'>): string {
-  const caches = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  const folder = cacheDir ?? (isRoot() ? '/var/cache/ritmo-agent/vm' : join(caches, 'ritmo-agent/vm'));
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o711 });
-    for (const name of ['boot', 'templates', 'images']) mkdirSync(join(folder, name), { recursive: true, mode: 0o711 });
-    if (isRoot())
-      for (const path of [folder, ...['boot', 'templates', 'images'].map((name) => join(folder, name))])
-        chmodSync(path, 0o711);
-  } catch (error) {
-    throw unavailable(`The cache ${folder} cannot be made.`, 'Set `cacheDir` of the vm executor.', error);
-  }
-  return folder;
 }
 
 function openSandboxesFolder({ workspaceRoot }: ResolvedOptions, host: ExecutorHost): string {

@@ -8,6 +8,7 @@ import {
   startKeys,
   statusKeys,
   submitKeys,
+  vmKeys,
 } from '../options/groups.js';
 import { command } from './command.js';
 
@@ -109,6 +110,17 @@ export const commands = [
     options: doctorKeys,
     examples: [],
     load: async () => (await import('./doctor.js')).doctor,
+  }),
+  command({
+    name: 'vm',
+    about: 'Make what jobs in virtual machines need beforehand: `vm prepare`; fetches nothing',
+    args: ['<prepare>', '[KERNEL.deb]'],
+    options: vmKeys,
+    examples: [
+      ['ritmo-agent vm prepare', 'with the kernel that the host or the options have'],
+      ['ritmo-agent vm prepare linux-image-cloud.deb', "with a distribution's package, unpacked and not installed"],
+    ],
+    load: async () => (await import('./vm.js')).vm,
   }),
   command({
     name: 'api-server',

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { type CollectedEntry, type CollectRequest, RitmoError } from '@ritmo/agent-core/executor';
 import { Globs } from '@ritmo/host-linux';
-import { extract, type Header } from 'tar-stream';
+import { extract, type Headers } from 'tar-stream';
 import type { MarkedStream } from '../machine/marked-stream.js';
 import { isMeant, partsOf, staysInside } from './claims.js';
 import { type Spool, spooledFile } from './spool.js';
@@ -73,7 +73,7 @@ class Archive {
     return [...this.#kept.values()].toSorted(order).map(({ entry }) => entry);
   }
 
-  async take(header: Header, body: AsyncIterable<Uint8Array>): Promise<void> {
+  async take(header: Headers, body: AsyncIterable<Uint8Array>): Promise<void> {
     const parts = partsOf(header.name);
     if (parts === undefined || parts.length === 0 || header.type === 'directory') return this.#skip(body);
     const name = parts.join('/');

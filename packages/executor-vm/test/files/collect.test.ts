@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import type { CollectedEntry, CollectRequest } from '@ritmo/agent-core/executor';
-import { type Header, pack } from 'tar-stream';
+import { type Headers, pack } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readCollected } from '../../src/files/collect.js';
 import { Spool } from '../../src/files/spool.js';
@@ -33,7 +33,7 @@ function port(...sent: readonly Buffer[]): MarkedStream {
 }
 
 async function archive(
-  entries: ReadonlyArray<readonly [Partial<Header> & Pick<Header, 'name'>, string?]>,
+  entries: ReadonlyArray<readonly [Partial<Headers> & Pick<Headers, 'name'>, string?]>,
 ): Promise<Buffer> {
   const packed = pack();
   for (const [header, text] of entries) packed.entry(header, text ?? '');

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream';
 import type { FileEntry } from '@ritmo/agent-core/executor';
-import { extract, type Header } from 'tar-stream';
+import { extract, type Headers } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
 import { tarAround } from '../../src/files/tar-entry.js';
 
-async function headersOf(bytes: Buffer): Promise<Array<{ header: Header; text: string }>> {
-  const found: Array<{ header: Header; text: string }> = [];
+async function headersOf(bytes: Buffer): Promise<Array<{ header: Headers; text: string }>> {
+  const found: Array<{ header: Headers; text: string }> = [];
   for await (const entry of Readable.from([bytes]).pipe(extract())) {
     let text = '';
     for await (const chunk of entry as AsyncIterable<Buffer>) text += chunk.toString();
@@ -48,9 +48,9 @@ describe('an archive of one file', () => {
   it('says sizes beyond eight gigabytes', async () => {
     const big = { ...file('big', ''), size: 9 * 2 ** 30 } as FileEntry;
     const { head } = tarAround(big, Buffer.from('big'), { uid: 0, gid: 0 });
-    const found = await new Promise<Header>((resolve) => {
+    const found = await new Promise<Headers>((resolve) => {
       const reading = extract();
-      reading.on('entry', (header: Header) => resolve(header));
+      reading.on('entry', (header: Headers) => resolve(header));
       reading.write(head);
     });
     expect(found.size).toBe(9 * 2 ** 30);

@@ -1,0 +1,119 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { RitmoError, type Logger } from '@ritmo/agent-core/executor';
+import { UserPool } from '@ritmo/host-linux';
+import { chooseAccelerator } from './accelerator/choose.js';
+import { openCache } from './cache-folder.js';
+import { findKernel } from './guest/kernel.js';
+import { helperUsers } from './helper-users.js';
+import { Images } from './image/images.js';
+import { isRoot } from './job/job-host.js';
+import type { MachineHost } from './machine/factory.js';
+import { optionsSchema, type VmExecutorOptions } from './options.js';
+import { requireTools } from './requirements.js';
+import { bootFiles } from './template/boot-files.js';
+import { ensureTemplate, templateFolder } from './template/template.js';
+import { unavailable } from './unavailable.js';
+
+export interface PrepareRequest {
+  readonly options: VmExecutorOptions;
+  /** A kernel package (.deb) to unpack into the cache; it is not installed. */
+  readonly kernelPackage?: string;
+  readonly log: Logger;
+  /** Told what was done, a sentence each. */
+  readonly say: (sentence: string) => void;
+}
+
+const mebibyte = 1024 * 1024;
+
+/**
+ * Makes all that the first job would have to wait for: unpacks the kernel, tries the accelerator, boots and saves the
+ * template, and makes the root filesystems that the operator names. Fetches nothing.
+ * @throws RITMO_USAGE, RITMO_EXECUTOR_UNAVAILABLE
+ */
+export async function prepareVm({ options: given, kernelPackage, log, say }: PrepareRequest): Promise<void> {
+  const parsed = optionsSchema.safeParse(given);
+  if (!parsed.success)
+    throw new RitmoError('RITMO_USAGE', `Options of the vm executor are wrong: ${parsed.error.message}`);
+  const options = parsed.data;
+  const tools = await requireTools();
+  say(
+    `QEMU ${tools.qemuVersion}, bubblewrap, busybox and mke2fs are there${tools.squash === undefined ? '; squashfs-tools are not' : ''}.`,
+  );
+  const cacheDir = openCache(options);
+  if (kernelPackage !== undefined) {
+    await unpackKernel(kernelPackage, cacheDir);
+    say(`Unpacked ${kernelPackage} to ${join(cacheDir, 'kernel')}.`);
+  }
+  const kernel = findKernel(options.kernel, join(cacheDir, 'kernel'));
+  const boot = await bootFiles(cacheDir, kernel, tools.busybox);
+  say(`Machines boot ${kernel.image}, with the modules in ${kernel.modules}.`);
+  const machines: MachineHost = { tools, boot, qemuIdentity: tools.qemuIdentity };
+  const instance = mkdtempSync(join(tmpdir(), 'ritmo-vm-'));
+  const users = new UserPool(options.uidBase);
+  try {
+    chmodSync(instance, 0o711);
+    const mark = `RITMO_VM=prepare/${randomUUID()}`;
+    const withUser = helperUsers(users, instance);
+    const { accelerator, why } = await chooseAccelerator({
+      host: machines,
+      cacheDir,
+      instance,
+      wanted: options.accelerator,
+      withUser,
+      mark,
+    });
+    say(`${accelerator === 'kvm' ? 'KVM' : 'Software emulation'}: ${why}.`);
+    const hardware = { memoryMiB: Math.floor(options.memoryBytes / mebibyte), cpus: options.cpus, accelerator };
+    const place = { host: machines, cacheDir, hardware };
+    const there = existsSync(templateFolder(place));
+    await withUser((user, kvmNode) =>
+      ensureTemplate({ ...place, user, kvmNode, mark, signal: new AbortController().signal }),
+    );
+    say(
+      `${there ? 'There is a template' : 'Made a template'} of a machine with ${hardware.memoryMiB} MiB: ${templateFolder(place)}.`,
+    );
+    const squash = tools.squash === undefined ? undefined : { tools: tools.squash, mark };
+    const images = new Images({ options, cacheDir, squash, withUser });
+    for (const reference of Object.keys(options.images)) {
+      const scope = { signal: new AbortController().signal, progress: () => undefined };
+      const { path } = await images.ensure({ reference, pull: ['never'] }, scope);
+      say(`The root filesystem of ${reference} is ${path}.`);
+    }
+    log.debug({ cacheDir, accelerator }, 'Prepared the vm executor');
+  } finally {
+    await users[Symbol.asyncDispose]();
+    rmSync(instance, { recursive: true, force: true });
+  }
+}
+
+async function unpackKernel(file: string, cacheDir: string): Promise<void> {
+  if (!existsSync(file)) throw new RitmoError('RITMO_USAGE', `There is no ${file}.`);
+  const fresh = join(cacheDir, `kernel.${randomUUID()}`);
+  mkdirSync(fresh, { mode: 0o711 });
+  try {
+    await promisify(execFile)('dpkg-deb', ['-x', file, fresh], { timeout: 120_000 });
+    // Throws where it holds none: what was there before stays.
+    findKernel(fresh, '');
+    const place = join(cacheDir, 'kernel');
+    const old = `${fresh}.old`;
+    if (existsSync(place)) renameSync(place, old);
+    renameSync(fresh, place);
+    rmSync(old, { recursive: true, force: true });
+    if (isRoot()) chmodSync(place, 0o711);
+  } catch (error) {
+    if (error instanceof RitmoError) throw error;
+    const said = error instanceof Error ? error.message : String(error);
+    throw unavailable(
+      `${file} cannot be unpacked: ${said}`,
+      'Give a kernel package of Debian or Ubuntu: apt-get install dpkg',
+      error,
+    );
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
