@@ -1,5 +1,6 @@
 import type { ExecutorCapabilities, ProbeReport } from '@ritmo/agent-core/executor';
 import type { MemoryFolder } from '@ritmo/host-linux';
+import { machineMemoryMiB } from './machine/settings.js';
 import { isRoot, type JobHost } from './job/job-host.js';
 
 export interface HealthSettings {
@@ -13,7 +14,7 @@ export interface HealthSettings {
 /** What this host gives builds, and for each thing that it does not, what an operator can do. */
 export function judge({ jobs, memory, capabilities, facts, running }: HealthSettings): ProbeReport {
   const { options, accelerator, templates } = jobs;
-  const hardware = { memoryMiB: Math.floor(options.memoryBytes / 1024 / 1024), cpus: options.cpus, accelerator };
+  const hardware = { memoryMiB: machineMemoryMiB(options.memoryBytes), cpus: options.cpus, accelerator };
   const template = templates.has(hardware);
   const missing = [
     ...(template

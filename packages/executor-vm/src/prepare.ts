@@ -13,6 +13,7 @@ import { helperUsers } from './helper-users.js';
 import { Images } from './image/images.js';
 import { isRoot } from './job/job-host.js';
 import type { MachineHost } from './machine/factory.js';
+import { machineMemoryMiB } from './machine/settings.js';
 import { optionsSchema, type VmExecutorOptions } from './options.js';
 import { requireTools } from './requirements.js';
 import { bootFiles } from './template/boot-files.js';
@@ -27,8 +28,6 @@ export interface PrepareRequest {
   /** Told what was done, a sentence each. */
   readonly say: (sentence: string) => void;
 }
-
-const mebibyte = 1024 * 1024;
 
 /**
  * Makes all that the first job would have to wait for: unpacks the kernel, tries the accelerator, boots and saves the
@@ -68,7 +67,7 @@ export async function prepareVm({ options: given, kernelPackage, log, say }: Pre
       mark,
     });
     say(`${accelerator === 'kvm' ? 'KVM' : 'Software emulation'}: ${why}.`);
-    const hardware = { memoryMiB: Math.floor(options.memoryBytes / mebibyte), cpus: options.cpus, accelerator };
+    const hardware = { memoryMiB: machineMemoryMiB(options.memoryBytes), cpus: options.cpus, accelerator };
     const place = { host: machines, cacheDir, hardware };
     const there = existsSync(templateFolder(place));
     await withUser((user, kvmNode) =>

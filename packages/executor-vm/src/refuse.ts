@@ -7,10 +7,6 @@ import {
 } from '@ritmo/agent-core/executor';
 import { leastDiskBytes } from './job/disk.js';
 
-const mebibyte = 1024 * 1024;
-/** Below this the kernel and our programs do not fit. */
-export const leastMemoryBytes = 128 * mebibyte;
-
 const limitNames = {
   cpus: 'cpu',
   memoryBytes: 'memory',
@@ -33,8 +29,6 @@ export function refuseUnsupported(request: SandboxRequest, capabilities: Executo
   }
   if (limits.tmpBytes !== undefined)
     throw unsupported('a size of its own for /tmp', 'Use `limits.disk`, which /tmp counts for.');
-  if (limits.memoryBytes !== undefined && limits.memoryBytes < leastMemoryBytes)
-    throw unsupported('machines with less than 128 MiB', 'Raise `limits.memory`: the kernel needs its part.');
   if (limits.diskBytes !== undefined && limits.diskBytes < leastDiskBytes)
     throw unsupported('disks of less than 16 MiB', 'Raise `limits.disk`.');
   if (!Number.isSafeInteger(slot) || slot < 0) throw new RitmoError('RITMO_INTERNAL', `${slot} is no slot.`);

@@ -6,15 +6,6 @@ const never = new AbortController().signal;
 let bench: Workbench;
 let neighbour: Awaited<ReturnType<Workbench['sandbox']>>;
 
-/** Steps are root in their machine: they can open what only its own programs use. */
-const openControl = `
-for port in /sys/class/virtio-ports/*; do
-  read -r name <$port/name
-  IFS=: read -r major minor <$port/dev
-  [ "$name" = "ritmo.$1" ] && mknod /tmp/port c $major $minor
-done
-`;
-
 async function outcome(run: Promise<{ exit: StepExit }>): Promise<string> {
   try {
     const { exit } = await run;
@@ -48,14 +39,11 @@ describe('a hostile guest', () => {
     }
   });
 
-  it.each([
-    ['a wrong id', 'echo "ended 99 0 silent 0 0 0 -" >/tmp/port; sleep 600'],
-    ['a line without end', 'head -c 100000 /dev/zero | tr "\\0" x >/tmp/port; sleep 600'],
-    ['what makes no sense', 'echo "done 1 of course" >/tmp/port; sleep 600'],
-    ['bytes that are no text', 'head -c 5000 /dev/urandom >/tmp/port; sleep 600'],
-  ])('that says %s on the control channel breaks its own job', async (_what, lie) => {
+  it('that has its first process say what nobody asked breaks its own job', async () => {
     const box = await bench.sandbox();
-    expect(await outcome(sh(box, `${openControl.replace('$1', 'control')}${lie}`))).toBe('RITMO_SANDBOX_BROKEN');
+    // Steps are root in their machine, and see its first process.
+    await outcome(sh(box, 'echo "99 forged 0 0 max 100" > /proc/1/root/run/requests'));
+    expect(await outcome(sh(box, 'sleep 2; echo still here'))).toBe('RITMO_SANDBOX_BROKEN');
     await box[Symbol.asyncDispose]();
   });
 
@@ -77,12 +65,11 @@ describe('a hostile guest', () => {
     await box[Symbol.asyncDispose]();
   });
 
-  it('that sends garbage instead of an archive gives no artifacts, and no more', async () => {
+  it('that has replaced the program which packs its files harms the agent with nothing that it sends', async () => {
     const box = await bench.sandbox();
-    await sh(
-      box,
-      `${openControl.replace('$1', 'data')}echo text > file; (while :; do head -c 65536 /dev/urandom; done >/tmp/port) & sleep 1`,
-    );
+    const forge =
+      'cd /proc/1/root/bin && rm tar && printf "#!/bin/sh\\nhead -c 200000 /dev/urandom" > tar && chmod 755 tar';
+    await sh(box, `echo text > file; ${forge}`);
     const collect = async () => {
       const paths: string[] = [];
       const request = { include: ['**'], exclude: [], dotfiles: false, maxFiles: 10, maxBytes: 1_000_000 };

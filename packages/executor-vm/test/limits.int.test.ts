@@ -15,7 +15,6 @@ describe('limits of a machine', () => {
 
   it('a step that takes more memory than there is is ended, told why, and the next one runs', async () => {
     const box = await bench.sandbox({ limits: { memoryBytes: 256 * mebibyte } });
-    expect(box.description).toContain('256 MiB');
     const { exit } = await sh(box, 'head -c 400m /dev/zero | tail -c 400m | wc -c; exit 1');
     expect(exit).toMatchObject({ limit: 'memory' });
     expect((await sh(box, 'echo fine')).stdout).toBe('fine\n');
@@ -49,7 +48,6 @@ describe('limits of a machine', () => {
 
   it('a machine that is too small, or asks for what there is not, is refused before anything is made', async () => {
     for (const over of [
-      { limits: { memoryBytes: 64 * mebibyte } },
       { limits: { diskBytes: mebibyte } },
       { limits: { tmpBytes: 64 * mebibyte } },
       { network: 'host' as const },

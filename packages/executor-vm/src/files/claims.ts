@@ -1,5 +1,8 @@
 import type { FolderMatch, Globs } from '@ritmo/host-linux';
 
+/** More names than this are no shorter way. */
+const mostAsked = 100;
+
 /** The parts of a name in an archive that a guest made; undefined for what can be no name below the workspace. */
 export function partsOf(name: string): string[] | undefined {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
@@ -40,5 +43,5 @@ export function askedFor(include: readonly string[]): string[] {
     if (part === '' || part === '..' || /[*?[\]{}()!+@|\\\n]/.test(part)) return ['.'];
     first.add(`./${part}`);
   }
-  return [...first];
+  return first.size > mostAsked ? ['.'] : [...first];
 }

@@ -43,6 +43,8 @@ cat <&5 >"$stdout" 3>&- 4>&- 5>&- 6>&- 7>&- &
 helpers=$!
 cat <&6 >"$stderr" 3>&- 4>&- 5>&- 6>&- 7>&- &
 helpers="$helpers $!"
+# A program that asks for more than there is is ended when it uses it, as on hosts with much memory.
+echo 1 >/proc/sys/vm/overcommit_memory
 echo "+memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
 mkdir -p /job /lower ${root} /stage/dev /stage/run
 mount -t tmpfs -o mode=755,size=64k dev /stage/dev
@@ -130,9 +132,8 @@ inspect() {
 collect() {
   take "$2" >/run/list
   (
-    tar -c -C ${root}/workspace -T /run/list -f - >&4 2>/dev/null 3>&- &
-    echo $! >/run/collecting
-    wait
+    cd ${root}/workspace
+    xargs -0 sh -c 'echo $$ >/run/collecting; exec tar -c -f - "$@"' sh </run/list >&4 2>/dev/null 3>&-
     printf '\\001%s\\n' "$1" >&4
     say "done $number"
   ) &

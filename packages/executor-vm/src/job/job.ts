@@ -18,7 +18,7 @@ import { insidePaths } from '../guest/scripts.js';
 import type { RootImage } from '../image/root-image.js';
 import { openMachine } from '../machine/factory.js';
 import type { Machine } from '../machine/machine.js';
-import { type Hardware, machineNetwork } from '../machine/settings.js';
+import { type Hardware, machineMemoryMiB, machineNetwork } from '../machine/settings.js';
 import { openState } from '../template/templates.js';
 import { adopt } from './adopt.js';
 import { JobDisk } from './disk.js';
@@ -32,8 +32,6 @@ const mebibyte = 1024 * 1024;
 /** What QEMU itself takes beside the memory of the machine. */
 const overheadBytes = 256 * mebibyte;
 const machineThreads = 256;
-/** Of its memory, what the kernel and our programs keep for themselves: a step that takes all must not take that. */
-const reservedBytes = 40 * mebibyte;
 
 export interface JobSettings {
   readonly host: JobHost;
@@ -103,7 +101,7 @@ export class Job implements AsyncDisposable {
     const { limits } = this.request;
     const { options, accelerator } = this.host;
     return {
-      memoryMiB: Math.floor((limits.memoryBytes ?? options.memoryBytes) / mebibyte),
+      memoryMiB: machineMemoryMiB(limits.memoryBytes ?? options.memoryBytes),
       cpus: Math.max(1, Math.ceil(limits.cpus ?? options.cpus)),
       accelerator,
     };
@@ -111,7 +109,7 @@ export class Job implements AsyncDisposable {
 
   get stepBounds() {
     return {
-      memoryBytes: this.hardware.memoryMiB * mebibyte - reservedBytes,
+      memoryBytes: this.request.limits.memoryBytes ?? this.host.options.memoryBytes,
       pids: this.request.limits.pids ?? this.host.options.pids,
     };
   }

@@ -120,7 +120,7 @@ export class VmSandbox implements Sandbox {
     const mark = randomBytes(16).toString('hex');
     const list = Buffer.from(
       askedFor(request.include)
-        .map((name) => `${name}\n`)
+        .map((name) => `${name}\0`)
         .join(''),
     );
     const sent = control.ask('collect', mark, list.length);

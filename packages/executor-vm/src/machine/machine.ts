@@ -4,6 +4,7 @@ import { RitmoError } from '@ritmo/agent-core/executor';
 import { seedOf } from '../guest/seed-program.js';
 import { killConfined } from '../tool/kill.js';
 import { Control } from './control.js';
+import { readLines } from './lines.js';
 import { MarkedStream } from './marked-stream.js';
 import { Monitor } from './monitor.js';
 import { type MachineProcess, type MachineStart, startMachine } from './start.js';
@@ -13,6 +14,7 @@ import { descriptors } from './settings.js';
 const bootMs = 120_000;
 const restoreMs = 30_000;
 const seedBytes = 64;
+const mostSaid = 2_000;
 
 /** One running QEMU, from its start to the end of its last process. */
 export class Machine implements AsyncDisposable {
@@ -35,7 +37,12 @@ export class Machine implements AsyncDisposable {
     this.stdout = new MarkedStream(running.stdout);
     this.stderr = new MarkedStream(running.stderr);
     this.data = new MarkedStream(running.data);
-    running.errors.on('data', (chunk: Buffer) => (this.#said = `${this.#said}${chunk.toString()}`.slice(-2_000)));
+    readLines(
+      running.errors,
+      mostSaid,
+      (line) => this.#hear(line),
+      () => undefined,
+    );
     running.life.resume();
     const left = new Promise<void>((resolve) => running.life.once('close', resolve));
     const reaped = running.child.pid === undefined ? Promise.resolve() : once(running.child, 'exit');
@@ -98,6 +105,11 @@ export class Machine implements AsyncDisposable {
     } finally {
       over.abort();
     }
+  }
+
+  #hear(line: string): void {
+    // A card without a cable is meant.
+    if (!line.includes('has no peer')) this.#said = `${this.#said}${line}\n`.slice(-mostSaid);
   }
 
   #silent(what: string, ms: number): RitmoError {

@@ -5,6 +5,13 @@ export interface Hardware {
   readonly accelerator: 'kvm' | 'tcg';
 }
 
+const mebibyte = 1024 * 1024;
+
+/** Memory of a machine whose steps may take so much together: the kernel and our programs need their part beside it. */
+export function machineMemoryMiB(stepBytes: number): number {
+  return 72 + Math.ceil((stepBytes / mebibyte) * (1 + 1 / 32));
+}
+
 /** Descriptors of the process, from the first that QEMU knows. */
 export const descriptors = {
   /** Groups are joined by these four. */

@@ -10,9 +10,6 @@ const isRoot = () => process.getuid?.() === 0;
 /** Networks that are kept ready at the most: each is two small processes. */
 const mostReady = 4;
 
-/** Networks that are kept ready at the most: each is two small processes. */
-const mostReady = 4;
-
 /** The way out of one job. */
 export interface JobNetwork extends AsyncDisposable {
   /** argv before that of what is to run in it. */
