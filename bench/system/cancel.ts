@@ -65,7 +65,8 @@ async function measure(isolation: string): Promise<void> {
 /** Milliseconds from the cancel call to the signal; `before` is called right before it. */
 async function one(system: System, job: object, before: () => void = () => undefined): Promise<number> {
   const id = await system.submit(job);
-  await printed(system, id, 'ready');
+  // As output: the command of the step says the word too.
+  await printed(system, id, '"m":"ready');
   before();
   const asked = Date.now();
   const answer = await system.cancel(id);
