@@ -21,6 +21,7 @@ import { handBack } from './hand-back.js';
 import { jobResult } from './result.js';
 import { sandboxRequest } from './sandbox-request.js';
 import { BuildSecrets } from './secrets.js';
+import { storingState } from './storing-state.js';
 import { cleanupMs, runSteps } from './steps.js';
 
 type Phase = WorkerStatus['running'][number]['phase'];
@@ -299,11 +300,10 @@ export class Build {
 
   /** From here on an agent after this one can go on. */
   async #journalStoring(verdict: Verdict): Promise<void> {
-    const { secrets } = this.#masks;
-    if (!this.#context.state.masks.keepAll(this.lease, secrets)) return;
-    const { artifacts, onLost } = this.job;
-    const steps = this.#steps;
-    await this.#journal({ storing: { artifacts, onLost, verdict, steps, masks: secrets.length, tries: 0 } });
+    const { lease, job } = this;
+    const parts = { lease, job, verdict, steps: this.#steps, secrets: this.#masks.secrets };
+    const keep = async () => this.#journal({ storing: storingState(this.#context.state.masks, parts) });
+    await keep().catch((error: unknown) => this.#log.warn({ err: error }, 'a restart would lose the artifacts'));
   }
 
   #cacheParts(sandbox: Sandbox, signal: AbortSignal): CacheParts {
