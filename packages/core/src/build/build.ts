@@ -18,6 +18,7 @@ import { prepareSandbox } from './prepare.js';
 import { type BuildProgress, noteGap, type RecoveredSandbox, type StepsProgress } from './progress.js';
 import { handBack } from './hand-back.js';
 import { BuildSecrets } from './secrets.js';
+import { storingState } from './storing-state.js';
 import { cleanupMs, runSteps } from './steps.js';
 import { tell } from './tell.js';
 
@@ -337,9 +338,10 @@ export class Build {
 
   /** From here on an agent after this one can go on. */
   async #journalStoring(verdict: Verdict): Promise<void> {
-    const { masks } = this.#context.state;
-    const parts = { job: this.job, verdict, steps: this.#steps, secrets: this.#masks.secrets };
-    if (masks.keepAll(this.lease, parts.secrets)) await this.#journal({ storing: storingState(this.#entry, parts) });
+    const { lease, job } = this;
+    const parts = { lease, job, verdict, steps: this.#steps, secrets: this.#masks.secrets };
+    const keep = async () => this.#journal({ storing: storingState(this.#context.state.masks, parts) });
+    await keep().catch((error: unknown) => this.#log.warn({ err: error }, 'a restart would lose the artifacts'));
   }
 
   #cacheParts(sandbox: Sandbox, signal: AbortSignal): CacheParts {

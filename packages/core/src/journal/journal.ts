@@ -22,7 +22,7 @@ export interface JournalEntry {
   readonly result?: JobResult;
   readonly seal?: Seal;
   /** Its steps have ended, and what they left is being stored. */
-  readonly storing?: StoringState;
+  readonly storing?: StoringState | undefined;
   /** What an interrupted upload needs. */
   readonly uploads?: Readonly<Record<string, unknown>>;
 }

@@ -1,0 +1,19 @@
+import type { Job, StepResult } from '@ritmo/protocol';
+import type { StoringState } from '../journal/journal.js';
+import type { KeptMasks } from '../journal/kept-masks.js';
+import type { Verdict } from './outcome.js';
+
+export interface StoringParts {
+  readonly lease: { readonly jobId: string; readonly epoch: number };
+  readonly job: Job;
+  readonly verdict: Verdict;
+  readonly steps: readonly StepResult[];
+  readonly secrets: readonly string[];
+}
+
+/** What the journal says while artifacts are stored; undefined where the secrets cannot be kept that names may hold. */
+export function storingState(masks: KeptMasks, parts: StoringParts): StoringState | undefined {
+  const { lease, job, verdict, steps, secrets } = parts;
+  if (!masks.keepAll(lease, secrets)) return undefined;
+  return { artifacts: job.artifacts, onLost: job.onLost, verdict, steps, masks: secrets.length, tries: 0 };
+}
