@@ -8,6 +8,7 @@ import { docker } from './system/docker.js';
 import { idle } from './system/idle.js';
 import { latency } from './system/latency.js';
 import { manyJobs } from './system/many-jobs.js';
+import { machines } from './vm/machines.js';
 import { throughput } from './system/throughput.js';
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   loud,
   process: processStart,
   docker,
+  vm: machines,
 };
 
 /** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */

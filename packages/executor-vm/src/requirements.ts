@@ -60,11 +60,9 @@ export async function requireTools(path = searchPath()): Promise<VmTools> {
 }
 
 function squashTools(bubblewrap: string, path: string): SquashTools | undefined {
-  const [sqfstar, mksquashfs, unsquashfs] = ['sqfstar', 'mksquashfs', 'unsquashfs'].map((name) =>
-    findProgram(name, path),
-  );
-  if (sqfstar === undefined || mksquashfs === undefined || unsquashfs === undefined) return undefined;
-  return { bubblewrap, sqfstar, mksquashfs, unsquashfs };
+  const [sqfstar, unsquashfs] = ['sqfstar', 'unsquashfs'].map((name) => findProgram(name, path));
+  if (sqfstar === undefined || unsquashfs === undefined) return undefined;
+  return { bubblewrap, sqfstar, unsquashfs };
 }
 
 async function versionOf(qemu: string): Promise<string> {

@@ -2,7 +2,7 @@ import type { Job, Offer, StepResult, WorkerStatus } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
 import type { CancelCause } from '../executor/request.js';
 import type { ResourceUsage, Sandbox } from '../executor/sandbox.js';
-import { type JournalEntry, storingState } from '../journal/journal.js';
+import type { JournalEntry } from '../journal/journal.js';
 import type { LogRecorder } from '../log/index.js';
 import type { Lease } from '../transport/transport.js';
 import { collectArtifacts } from './artifacts.js';
@@ -339,7 +339,8 @@ export class Build {
   /** From here on an agent after this one can go on. */
   async #journalStoring(verdict: Verdict): Promise<void> {
     const { lease, job } = this;
-    const parts = { lease, job, verdict, steps: this.#steps, secrets: this.#masks.secrets };
+    const { storing: before } = this.#entry;
+    const parts = { before, lease, job, verdict, steps: this.#steps, secrets: this.#masks.secrets };
     const keep = async () => this.#journal({ storing: storingState(this.#context.state.masks, parts) });
     await keep().catch((error: unknown) => this.#log.warn({ err: error }, 'a restart would lose the artifacts'));
   }

@@ -4,6 +4,8 @@ import type { KeptMasks } from '../journal/kept-masks.js';
 import type { Verdict } from './outcome.js';
 
 export interface StoringParts {
+  /** Of an agent that died at it. */
+  readonly before: StoringState | undefined;
   readonly lease: { readonly jobId: string; readonly epoch: number };
   readonly job: Job;
   readonly verdict: Verdict;
@@ -13,7 +15,8 @@ export interface StoringParts {
 
 /** What the journal says while artifacts are stored; undefined where the secrets cannot be kept that names may hold. */
 export function storingState(masks: KeptMasks, parts: StoringParts): StoringState | undefined {
-  const { lease, job, verdict, steps, secrets } = parts;
+  const { before, lease, job, verdict, steps, secrets } = parts;
   if (!masks.keepAll(lease, secrets)) return undefined;
-  return { artifacts: job.artifacts, onLost: job.onLost, verdict, steps, masks: secrets.length, tries: 0 };
+  const tries = before === undefined ? 0 : before.tries + 1;
+  return { artifacts: job.artifacts, onLost: job.onLost, verdict, steps, masks: secrets.length, tries };
 }

@@ -40,21 +40,6 @@ export interface StoringState {
   readonly tries: number;
 }
 
-/** The state of a build that begins to store what it left, or begins again after an agent died at it. */
-export function storingState(
-  { storing }: JournalEntry,
-  build: {
-    readonly job: Pick<Job, 'artifacts' | 'onLost'>;
-    readonly verdict: Verdict;
-    readonly steps: readonly StepResult[];
-    readonly secrets: readonly string[];
-  },
-): StoringState {
-  const { job, verdict, steps, secrets } = build;
-  const tries = storing === undefined ? 0 : storing.tries + 1;
-  return { artifacts: job.artifacts, onLost: job.onLost, verdict, steps, masks: secrets.length, tries };
-}
-
 /** Most agents that go on with one upload: what ends each of them may be the upload itself. */
 const mostTries = 5;
 

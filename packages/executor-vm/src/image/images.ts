@@ -8,8 +8,8 @@ import { type CachedImage, ImageCache, type ImageFacts } from './cache.js';
 import { type DaemonImage, DockerImages } from './docker.js';
 import { type ImageUser, imageUser } from './passwd.js';
 import type { RootImage } from './root-image.js';
-import { readFiles, squashFolder, type SquashHost, squashTar } from './squash.js';
-import { unpackedTar } from './unpack.js';
+import { readFiles, type SquashHost, squashTar } from './squash.js';
+import { folderTar, unpackedTar } from './unpack.js';
 
 export interface ImageScope {
   readonly signal: AbortSignal;
@@ -195,9 +195,7 @@ function fromSource(reference: string, { tar, folder, user = '', env = {} }: Ima
     user,
     env,
     make: (host, image) =>
-      tar === undefined
-        ? squashFolder(host, path, image, never)
-        : squashTar(host, unpackedTar(createReadStream(path)), image, never),
+      squashTar(host, tar === undefined ? folderTar(path) : unpackedTar(createReadStream(path)), image, never),
   };
 }
 

@@ -11,7 +11,6 @@ import { killConfined } from '../tool/kill.js';
 export interface SquashTools {
   readonly bubblewrap: string;
   readonly sqfstar: string;
-  readonly mksquashfs: string;
   readonly unsquashfs: string;
 }
 
@@ -61,34 +60,6 @@ export async function squashTar(host: SquashHost, archive: Readable, path: strin
   } finally {
     archive.destroy();
     signal.removeEventListener('abort', stop);
-  }
-}
-
-/** Makes a root filesystem from a folder of the operator's. */
-export async function squashFolder(host: SquashHost, folder: string, path: string, signal: AbortSignal): Promise<void> {
-  makeFile(path, host.user);
-  const { tools, mark } = host;
-  try {
-    await runConfined(
-      {
-        bubblewrap: tools.bubblewrap,
-        argv: [tools.mksquashfs, '/folder', '/image', '-noappend', ...unpacked],
-        env,
-        // The agent's own: the folder is the operator's, and what it holds is root's.
-        user: undefined,
-        inside: root,
-        cwd: '/',
-        binds: [
-          { source: folder, target: '/folder', writable: false },
-          { source: path, target: '/image', writable: true },
-        ],
-        mark,
-      },
-      signal,
-    );
-  } catch (error) {
-    signal.throwIfAborted();
-    throw notMade(error instanceof Error ? error.message : String(error), error);
   }
 }
 

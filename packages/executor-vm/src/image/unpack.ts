@@ -39,3 +39,21 @@ export function unpackedTar(file: ReadStream): Readable {
   });
   return out;
 }
+
+/** An archive of a folder of the operator's, with the owners that its files have. */
+export function folderTar(folder: string): Readable {
+  const out = new PassThrough();
+  const child = spawn('tar', ['--numeric-owner', '--one-file-system', '-C', folder, '-cf', '-', '.'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-500)));
+  child.once('error', (error) => out.destroy(error));
+  child.once('close', (code) => {
+    if (code === 0) out.end();
+    else out.destroy(new Error(`tar: ${said.trim()}`));
+  });
+  out.once('close', () => child.kill('SIGKILL'));
+  child.stdout.pipe(out, { end: false });
+  return out;
+}
