@@ -61,11 +61,11 @@ describe('ritmo-agent', () => {
   });
 
   test('says that an isolation is not installed, and what to use instead', async () => {
-    const { exitCode, stderr } = await cli(['--isolation', 'vm', ...nobody]);
+    const { exitCode, stderr } = await cli(['--isolation', 'ritmo-executor-ssh', ...nobody]);
     expect(exitCode).toBe(69);
     expect(stderr).toBe(
-      'error: The isolation vm needs the package @ritmo/executor-vm, which is not installed. (RITMO_PLUGIN_INVALID)\n' +
-        'hint: Install it beside ritmo-agent (npm install @ritmo/executor-vm), or use `--isolation process`.\n',
+      'error: The package ritmo-executor-ssh is not installed. (RITMO_PLUGIN_INVALID)\n' +
+        'hint: Install it beside ritmo-agent (npm install ritmo-executor-ssh), or use `--isolation process`.\n',
     );
   });
 
@@ -116,6 +116,7 @@ describe('ritmo-agent', () => {
       'node',
       'git',
       'state directory',
+      'swap',
       'API server',
     ]);
     for (const check of checks) expect(check.state === 'ok' || check.remedy !== undefined || exitCode === 0).toBe(true);

@@ -50,11 +50,8 @@ export async function bindIsolations(
 }
 
 function missing(name: string, packageName: string): RitmoError {
-  const isolation = builtInIsolations.includes(name)
-    ? `The isolation ${name} needs the package ${packageName}, which`
-    : `The package ${packageName}`;
   const instead = name === 'process' ? '' : ', or use `--isolation process`';
-  return new RitmoError('RITMO_PLUGIN_INVALID', `${isolation} is not installed.`, {
+  return new RitmoError('RITMO_PLUGIN_INVALID', `The package ${packageName} is not installed.`, {
     hint: `Install it beside ritmo-agent (npm install ${packageName})${instead}.`,
   });
 }
