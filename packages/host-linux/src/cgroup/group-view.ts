@@ -37,6 +37,13 @@ export class GroupView {
     return this.#counting === undefined ? [] : readPids(this.#counting);
   }
 
+  /** Whether half of the processes that it may have are taken, dead ones that nobody has collected among them. */
+  crowded(): boolean {
+    const { pids } = this.folders;
+    const most = readNumber(pids, 'pids.max');
+    return most !== undefined && (readNumber(pids, 'pids.current') ?? 0) > most / 2;
+  }
+
   events(): GroupEvents {
     const { memory, pids } = this.folders;
     const killsIn = this.version === 1 ? 'memory.oom_control' : 'memory.events';

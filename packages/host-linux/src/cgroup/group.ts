@@ -25,7 +25,7 @@ export interface GroupUsage {
 }
 
 /** One control group of a job; the same for both versions. */
-export interface Cgroup extends Pick<GroupView, 'events' | 'usage' | 'processes'> {
+export interface Cgroup extends Pick<GroupView, 'events' | 'usage' | 'processes' | 'crowded'> {
   readonly name: string;
   /** Files that take `0` from a process that joins; four at most. */
   readonly joinFiles: readonly string[];
