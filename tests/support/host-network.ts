@@ -1,0 +1,90 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+
+/** TCP and UDP on all addresses of this host, IPv4 and IPv6. */
+export class HostService implements AsyncDisposable {
+  readonly heard: string[] = [];
+  readonly #tcp: Server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => {
+      this.heard.push(data.toString().trim());
+      socket.end();
+    });
+  });
+  readonly #udp: Socket = createSocket('udp6', (data) => this.heard.push(data.toString().trim()));
+  tcpPort = 0;
+  udpPort = 0;
+
+  async open(): Promise<this> {
+    this.#tcp.listen(0, '::');
+    this.#udp.bind(0, '::');
+    await Promise.all([once(this.#tcp, 'listening'), once(this.#udp, 'listening')]);
+    this.tcpPort = (this.#tcp.address() as AddressInfo).port;
+    this.udpPort = this.#udp.address().port;
+    return this;
+  }
+
+  /** Resolves once a text was heard. */
+  async hears(text: string): Promise<void> {
+    while (!this.heard.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#udp.close();
+    await new Promise((resolve) => this.#tcp.close(resolve));
+  }
+}
+
+/** A stand-in for the world: another network namespace behind a cable, and a server in it. */
+export class Outside implements AsyncDisposable {
+  readonly name = `rtmt${process.pid}`;
+  readonly hostAddresses = ['198.51.100.1', '2001:db8:77::1'];
+  readonly addresses = ['198.51.100.2', '2001:db8:77::2'];
+  #server: ChildProcess | undefined;
+  port = 0;
+
+  async open(): Promise<this> {
+    ip(`netns add ${this.name}`);
+    ip(`link add ${this.name}h type veth peer name ${this.name}o netns ${this.name}`);
+    ip(`address add 198.51.100.1/24 dev ${this.name}h`);
+    ip(`address add 2001:db8:77::1/64 dev ${this.name}h nodad`);
+    ip(`link set ${this.name}h up`);
+    ip(`-n ${this.name} address add 198.51.100.2/24 dev ${this.name}o`);
+    ip(`-n ${this.name} address add 2001:db8:77::2/64 dev ${this.name}o nodad`);
+    ip(`-n ${this.name} link set ${this.name}o up`);
+    const script = `const s = require('node:net').createServer((c) => c.on('error', () => 0).end('from outside'));
+      s.listen(0, '::', () => console.log(s.address().port)); process.stdin.resume().on('end', () => process.exit());`;
+    this.#server = spawn('ip', ['netns', 'exec', this.name, process.execPath, '-e', script], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(this.#server.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+    this.port = Number(line.toString());
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const server = this.#server;
+    if (server !== undefined) {
+      server.stdin?.end();
+      await once(server, 'exit');
+    }
+    spawnSync('ip', ['link', 'delete', `${this.name}h`]);
+    ip(`netns delete ${this.name}`);
+  }
+}
+
+/** Runs one command of the system's own tool. */
+export const ip = (line: string) => execFileSync('ip', line.split(' '));
+
+/** All addresses of this host by the system's own tool, whether their interface is up or not. */
+export function addressesOfHost(): string[] {
+  const links = JSON.parse(execFileSync('ip', ['-json', 'address'], { encoding: 'utf8' })) as Array<{
+    ifname: string;
+    addr_info: Array<{ local: string; scope: string }>;
+  }>;
+  return links.flatMap(({ ifname, addr_info }) =>
+    addr_info.map(({ local, scope }) => (scope === 'link' ? `${local}%${ifname}` : local)),
+  );
+}
