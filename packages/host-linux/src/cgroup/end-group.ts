@@ -27,6 +27,8 @@ export async function removeGroup(group: Cgroup): Promise<void> {
   await endGroup(group);
   while (!group.tryRemove()) {
     if (performance.now() - since > survivorMs) throw new Error(`the control group ${group.name} cannot be removed`);
+    // One that was about to join when it was emptied has joined since.
+    group.kill();
     await sleep(2);
   }
 }
