@@ -33,7 +33,9 @@ export async function brokenPromises(lab: Lab, job: JobDetail, { fault }: Plan):
   broken.push(...brokenEnd(job, attempts), ...attempts.flatMap((attempt) => brokenLog(job, attempt, fault)));
   broken.push(...(await brokenArtifacts(lab, job)));
   if (job.name === 'loud' && goesOn && job.state !== 'succeeded')
-    broken.push(`a build that nothing hit is ${job.state}`);
+    broken.push(
+      `a build that nothing hit is ${job.state}${job.failure ? `: ${job.failure.message} (${job.failure.code})` : ''}`,
+    );
   if (job.name === 'again' && fault !== 'build' && job.state !== 'succeeded')
     broken.push(`a build that may run again is ${job.state}`);
   if (job.name === 'early' && job.state !== 'cancelled' && job.state !== 'errored') broken.push(`it is ${job.state}`);
