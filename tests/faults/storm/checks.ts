@@ -32,7 +32,10 @@ export async function brokenPromises(lab: Lab, job: JobDetail, { fault }: Plan):
   const goesOn = harmless.has(fault) || (outlived.has(fault) && lab.isolation === 'docker');
   broken.push(...brokenEnd(job, attempts), ...attempts.flatMap((attempt) => brokenLog(job, attempt, fault)));
   broken.push(...(await brokenArtifacts(lab, job)));
-  if (job.name === 'loud' && goesOn && job.state !== 'succeeded')
+  // What was still being made ready is not taken up: it is told to have crashed, before anything of it ran.
+  const ran = attempts.some(({ records }) => records.some(({ k }) => k === 'step'));
+  const unbegun = !ran && job.failure?.code === 'RITMO_AGENT_CRASHED';
+  if (job.name === 'loud' && goesOn && !unbegun && job.state !== 'succeeded')
     broken.push(
       `a build that nothing hit is ${job.state}${job.failure ? `: ${job.failure.message} (${job.failure.code})` : ''}`,
     );

@@ -30,6 +30,8 @@ export class Supervisor {
   #greeted = false;
   #shell: Shell = 'other';
   #request: Request | undefined;
+  /** Its end may be heard before anybody resumes it. */
+  #takenOver: Request | undefined;
   #again: Again | undefined;
 
   constructor(control: Socket, status: Socket) {
@@ -57,7 +59,9 @@ export class Supervisor {
     this.#greeted = true;
     this.#shell = shell;
     this.#again = { nonce: again, left: times, ...deferred<readonly string[]>() };
-    if (nonce !== undefined) this.#request = { nonce, started: false, ...deferred<Answer>() };
+    if (nonce === undefined) return;
+    this.#takenOver = { nonce, started: false, ...deferred<Answer>() };
+    this.#request = this.#takenOver;
   }
 
   /**
@@ -65,9 +69,9 @@ export class Supervisor {
    * supervisor never saw it, it is made now.
    */
   resume(nonce: string, file: string): Asked {
-    const request = this.#request ?? { nonce, started: false, ...deferred<Answer>() };
+    const request = this.#takenOver;
     const again = this.#again;
-    if (request.nonce !== nonce || again === undefined) throw new Error('The request was not taken over.');
+    if (request?.nonce !== nonce || again === undefined) throw new Error('The request was not taken over.');
     this.#control.write(`${again.nonce} again\n`);
     again.promise.then(
       ([last, , code = '', how]) => {
