@@ -50,7 +50,7 @@ export const optionsSchema = z.strictObject({
   docker: z.union([z.literal('none'), z.string().regex(/^unix:\/\/\/./)]).default('unix:///var/run/docker.sock'),
   /** For jobs that name no image. */
   defaultImage: z.string().min(1).optional(),
-  /** Globs over full image names (`docker.io/library/node:22`); everything is allowed where absent. */
+  /** Globs over image names as jobs write them; everything is allowed where absent. */
   allowedImages: z.array(z.string().min(1)).optional(),
   /** Of a machine whose job says nothing. */
   memoryBytes: bytes.default(1024 * mebibyte),
