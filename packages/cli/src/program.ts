@@ -135,7 +135,16 @@ function examplesOf({ examples }: Command): string {
 
 function usage(error: CommanderError): RitmoError {
   const [first = '', suggestion = ''] = error.message.replace(/^error: /, '').split('\n');
-  const meant = /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1];
-  const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}${/[.!?]$/.test(first) ? '' : '.'}`;
+  // With its value, which may be anything, the library finds nothing near.
+  const flag = /^unknown option '(--[^=']+)=/.exec(first)?.[1];
+  const meant =
+    flag === undefined
+      ? /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1]
+      : nearest(
+          flag,
+          (Object.keys(options) as OptionKey[]).map((key) => `--${flagOf(key)}`),
+        );
+  const said = flag === undefined ? first : `unknown option '${flag}'`;
+  const sentence = `${said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? '' : '.'}`;
   return new RitmoError('RITMO_USAGE', sentence, meant === undefined ? {} : { hint: `Did you mean ${meant}?` });
 }
