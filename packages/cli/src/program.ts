@@ -61,8 +61,8 @@ export function readCommandLine(
   try {
     program.parse(argv, { from: 'user' });
   } catch (error) {
+    // Help and version end the reading too.
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw usage(error);
   }
   return invocation;
 }
@@ -107,7 +107,9 @@ function flagsGiven(found: Readonly<Record<string, unknown>>): Flags {
 const camelCase = (flag: string) => flag.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 function quiet(command: Commander, io: Io): void {
-  command.exitOverride();
+  command.exitOverride((error) => {
+    throw error.exitCode === 0 ? error : usage(error, command);
+  });
   command.showSuggestionAfterError(true);
   command.configureOutput({
     writeOut: (text) => io.out.write(text),
@@ -133,17 +135,12 @@ function examplesOf({ examples }: Command): string {
   return `\nExamples:\n${examples.map(([line, about]) => `  ${line}\n      ${about}`).join('\n')}`;
 }
 
-function usage(error: CommanderError): RitmoError {
+function usage(error: CommanderError, command: Commander): RitmoError {
   const [first = '', suggestion = ''] = error.message.replace(/^error: /, '').split('\n');
-  // With its value, which may be anything, the library finds nothing near.
+  // With its value, which may be anything, commander finds nothing near.
   const flag = /^unknown option '(--[^=']+)=/.exec(first)?.[1];
-  const meant =
-    flag === undefined
-      ? /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1]
-      : nearest(
-          flag,
-          (Object.keys(options) as OptionKey[]).map((key) => `--${flagOf(key)}`),
-        );
+  const known = command.options.flatMap(({ long, hidden }) => (long === undefined || hidden ? [] : [long]));
+  const meant = flag === undefined ? /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1] : nearest(flag, known);
   const said = flag === undefined ? first : `unknown option '${flag}'`;
   const sentence = `${said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? '' : '.'}`;
   return new RitmoError('RITMO_USAGE', sentence, meant === undefined ? {} : { hint: `Did you mean ${meant}?` });

@@ -48,6 +48,8 @@ describe('the command line', () => {
     ['job.yaml', 'There is no command "job.yaml".', 'Did you mean `ritmo-agent exec job.yaml`?'],
     ['--max-concurent 3', "Unknown option '--max-concurent'.", 'Did you mean --max-concurrent?'],
     ['exec a.yaml --isolaton=process', "Unknown option '--isolaton'.", 'Did you mean --isolation?'],
+    // It is one of another command.
+    ['exec a.yaml --max-jobs=3', "Unknown option '--max-jobs'.", 'See `ritmo-agent --help`.'],
     ['exec', "Missing required argument 'JOB.yaml'.", 'See `ritmo-agent --help`.'],
     ['cancel a b', "Too many arguments for 'cancel'. Expected 1 argument but got 2.", 'See `ritmo-agent --help`.'],
     ['--name', "Option '--name <TEXT>' argument missing.", 'See `ritmo-agent --help`.'],
