@@ -11,6 +11,8 @@ export interface Consumer {
   readonly folder: string;
   /** Runs a program in that folder with the Node and the package manager of the consumer. */
   run(file: string, ...args: readonly string[]): Promise<string>;
+  /** As `run`, and tells it to stop once a line of its output shows `wanted`. Rejects where none did, with the output. */
+  runUntil(wanted: RegExp, file: string, ...args: readonly string[]): Promise<void>;
 }
 
 /** What a program may import of our packages, as it is written there. */
@@ -52,6 +54,17 @@ export async function install(
     const { stdout } = await execa(file, args, { cwd: folder, env, extendEnv: false });
     return stdout;
   };
+  const runUntil: Consumer['runUntil'] = async (wanted, file, ...args) => {
+    // A group of its own, which is told as a whole: not every manager hands a signal on.
+    const program = execa(file, args, { cwd: folder, env, extendEnv: false, all: true, detached: true, reject: false });
+    const lines: string[] = [];
+    for await (const line of program.iterable({ from: 'all' })) {
+      lines.push(line);
+      if (wanted.test(line) && program.pid !== undefined) process.kill(-program.pid, 'SIGTERM');
+    }
+    await program;
+    if (!lines.some((line) => wanted.test(line))) throw new Error(`${wanted} was never shown:\n${lines.join('\n')}`);
+  };
   const commands: Readonly<Record<PackageManager, readonly [string, ...string[]]>> = {
     npm: ['npm', 'install', '--no-audit', '--no-fund', '--strict-peer-deps'],
     pnpm: [
@@ -66,7 +79,7 @@ export async function install(
     yarn: ['node', yarnProgram, 'install'],
   };
   await run(...commands[manager]);
-  return { folder, run };
+  return { folder, run, runUntil };
 }
 
 /** Runs a script of the consumer as its package manager does; with yarn under Plug'n'Play, which refuses what is not declared. */
@@ -76,13 +89,26 @@ export function runNode(consumer: Consumer, manager: PackageManager, ...args: re
 
 /** Runs a program that a dependency brings. */
 export function runBin(consumer: Consumer, manager: PackageManager, ...args: readonly string[]): Promise<string> {
+  return consumer.run(...binCommand(manager, args));
+}
+
+/** As `runBin`, and tells it to stop once a line of its output shows `wanted`. */
+export function runBinUntil(
+  consumer: Consumer,
+  manager: PackageManager,
+  wanted: RegExp,
+  ...args: readonly string[]
+): Promise<void> {
+  return consumer.runUntil(wanted, ...binCommand(manager, args));
+}
+
+function binCommand(manager: PackageManager, args: readonly string[]): readonly [string, ...string[]] {
   const by: Readonly<Record<PackageManager, readonly [string, ...string[]]>> = {
     npm: ['npm', 'exec', '--no', '--'],
     pnpm: ['node', pnpmProgram, 'exec'],
     yarn: ['node', yarnProgram, 'run'],
   };
-  const [file, ...before] = by[manager];
-  return consumer.run(file, ...before, ...args);
+  return [...by[manager], ...args];
 }
 
 const versionOf = (name: string): string =>

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packages } from '../support/workspace.js';
 import { bytesBelow, loadEntries, typeProblems } from './checks.js';
-import { entries, environment, install, type PackageManager, runBin } from './consumer.js';
+import { entries, environment, install, type PackageManager, runBin, runBinUntil } from './consumer.js';
 import { isAvailable, nodeFolder, type NodeLine } from './nodes.js';
 import { publishedPackages, type Registry } from './registry.js';
 
@@ -54,6 +54,8 @@ describe.each(pairs.filter(([, line]) => isAvailable(line)))(
       }
       expect(await runBin(consumer, manager, 'ritmo-agent', '--version')).toMatch(/^\d+\.\d+\.\d+/);
       expect(await runBin(consumer, manager, 'ritmo-executor-testkit', '--help')).toContain('Checks an executor');
+      const server = ['api-server', '--data-dir', 'data', '--port', '0'];
+      await runBinUntil(consumer, manager, /the API server listens on/, 'ritmo-agent', ...server);
     });
   },
 );
@@ -70,6 +72,11 @@ it('`npx @ritmo/agent-cli exec` runs a job in an empty folder, with less than 36
   );
   expect(stdout).toContain('hello from hello');
   expect(stdout).toMatch(/^succeeded in /m);
+
+  // The server is for those who install it.
+  await expect(
+    execa('npx', ['--yes', '@ritmo/agent-cli', 'api-server'], { cwd: empty, env, extendEnv: false }),
+  ).rejects.toMatchObject({ stderr: expect.stringContaining('npm install @ritmo/api-server') });
 
   // What npx has installed is the program with all that it needs, and no more.
   const [install = ''] = await readdir(join(empty, '.npm-cache', '_npx'));
