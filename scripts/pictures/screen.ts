@@ -87,7 +87,7 @@ export class TerminalWindow implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#tmux('kill-server').catch(() => undefined);
+    await this.#tmux('kill-server');
   }
 
   async #tmux(...args: readonly string[]): Promise<string> {
