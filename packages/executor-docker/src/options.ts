@@ -34,6 +34,11 @@ const cidr = z.string().regex(/^(\d{1,3}\.){3}\d{1,3}\/(8|9|1\d|2[0-2])$/, {
 export const optionsSchema = z.strictObject({
   /** `unix:///path`, `tcp://host:port`; by default DOCKER_HOST, then the sockets that are usual. */
   address: z.string().optional(),
+  /**
+   * `fifo`: over FIFOs in folders that daemon and agent share. `remote`: over the daemon's API alone. By default the first
+   * that works, found by trying.
+   */
+  way: z.enum(['fifo', 'remote']).optional(),
   /** Image of jobs that name none; such jobs are refused where absent. */
   defaultImage: z.string().min(1).optional(),
   /** Globs over full image names (`docker.io/library/node:22`); a job that names another is refused. */

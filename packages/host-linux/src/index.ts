@@ -1,4 +1,8 @@
 /** What executors share on a Linux host. Nothing here knows an executor by name. */
+export { askedFor, isMeant, partsOf, staysInside } from './archive/claims.js';
+export { ArchiveFiles } from './archive/read-archive.js';
+export { Spool } from './archive/spool.js';
+export { tarAround } from './archive/tar-entry.js';
 export { endGroup, removeGroup } from './cgroup/end-group.js';
 export type { Cgroup, Cgroups, GroupEvents, GroupLimitName, GroupLimits, GroupUsage } from './cgroup/group.js';
 export { groupOfProcess, type GroupView } from './cgroup/group-view.js';
@@ -46,3 +50,6 @@ export {
 export { UserPool, userPoolSize } from './process/user-pool.js';
 export { type HostJob, HostSandbox, type SandboxPlaces, type SettledStep } from './sandbox/host-sandbox.js';
 export { TimeSlice } from './time-slice.js';
+export { type ConfinedProgram, runConfined, startConfined } from './tool/confined.js';
+export { killConfined } from './tool/kill.js';
+export { runTool } from './tool/run-tool.js';

@@ -17,6 +17,8 @@ export interface TlsFiles {
 }
 
 export interface DaemonInfo {
+  /** Docker, or what speaks its language. */
+  readonly engine: 'Docker' | 'Podman';
   readonly id: string;
   readonly version: string;
   readonly apiVersion: string;
@@ -74,6 +76,17 @@ export interface PullEvent {
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
 }
 
+export interface DockerCall {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** With its query. */
+  readonly path: string;
+  readonly body?: object;
+  /** A tar archive to send. */
+  readonly archive?: Readable | Buffer;
+  readonly expect?: 'json' | 'stream' | 'connection';
+  readonly signal?: AbortSignal;
+}
+
 /** The calls of the Docker Engine API that this package makes; every failure is a DockerError. */
 export class DockerClient {
   readonly #docker: Docker;
@@ -90,7 +103,9 @@ export class DockerClient {
       abortable(signal, Promise.all([this.#docker.version(), this.#docker.info()])),
     );
     const options: readonly string[] = info.SecurityOptions ?? [];
+    const components: ReadonlyArray<{ readonly Name: string }> = version.Components ?? [];
     return {
+      engine: components.some(({ Name }) => /podman/i.test(Name)) ? 'Podman' : 'Docker',
       id: info.ID,
       version: version.Version,
       apiVersion: version.ApiVersion,
@@ -147,10 +162,15 @@ export class DockerClient {
   async waitForExit(id: string, when: 'started' | 'next', signal: AbortSignal): Promise<number> {
     const condition = when === 'started' ? 'not-running' : 'next-exit';
     // As a stream: an answer that breaks off in the middle is then an error, and not waited for without end.
-    const stream = await this.#dial('POST', `/containers/${id}/wait?condition=${condition}`, signal);
+    const stream = await this.dial({
+      method: 'POST',
+      path: `/containers/${id}/wait?condition=${condition}`,
+      expect: 'stream',
+      signal,
+    });
     let text = '';
     try {
-      for await (const chunk of stream as AsyncIterable<Buffer>) text += chunk.toString();
+      for await (const chunk of stream as Readable) text += chunk.toString();
       return (JSON.parse(text) as { StatusCode: number }).StatusCode;
     } catch (error) {
       signal.throwIfAborted();
@@ -246,12 +266,27 @@ export class DockerClient {
     }));
   }
 
-  #dial(method: string, path: string, signal: AbortSignal): Promise<Readable> {
-    const statusCodes = { 200: true, 404: 'no such container', 500: 'server error' };
+  /** A call by its path; resolves with the JSON of the answer, or as `expect` says with its stream or its connection. */
+  dial(call: DockerCall): Promise<unknown> {
+    const { method, path, body, archive, expect = 'json', signal } = call;
+    const options = {
+      ...{ method, path, isStream: expect !== 'json', hijack: expect === 'connection' },
+      ...(body === undefined ? {} : { options: { _body: body } }),
+      ...(archive === undefined ? {} : { file: archive }),
+      ...(signal === undefined ? {} : { abortSignal: signal }),
+      statusCodes: {
+        101: true,
+        200: true,
+        201: true,
+        204: true,
+        404: 'not found',
+        409: 'conflict',
+        500: 'server error',
+      },
+    };
     return new Promise((resolve, reject) => {
-      const options = { method, path, isStream: true, statusCodes, abortSignal: signal };
-      this.#docker.modem.dial(options, (error: unknown, stream: unknown) => {
-        if (error === null || error === undefined) resolve(stream as Readable);
+      this.#docker.modem.dial(options as never, (error: unknown, answer: unknown) => {
+        if (error === null || error === undefined) resolve(answer);
         else reject(DockerError.from(error));
       });
     });

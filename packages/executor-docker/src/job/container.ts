@@ -12,16 +12,11 @@ import { Output } from '../supervisor/output.js';
 import { Pipes } from '../supervisor/pipes.js';
 import { insidePaths, supervisorScript } from '../supervisor/script.js';
 import { Supervisor } from '../supervisor/supervisor.js';
+import { containerEnd } from './container-end.js';
 import { Counters } from './counters.js';
 import { Kept } from './kept.js';
 import { giveSign } from './sign.js';
 import { greeted, killInside, lookAt, startContainer, withSupervisor } from './start-container.js';
-
-/** The container as a whole was the victim: no step can run after it, and the limit is what is to be said. */
-const outOfMemory = () =>
-  new RitmoError('RITMO_LIMIT_HIT', 'The container of the job ran out of memory and was ended as a whole.', {
-    hint: 'Ask for more memory: `limits: { memory: … }`.',
-  });
 
 const stepPrefix = '.step-';
 /** Beside the folder that the container sees. */
@@ -85,7 +80,7 @@ export class SupervisedContainer implements AsyncDisposable {
     this.#sign = giveSign(settings);
     const counters = new Counters(group, settings.isDiskFull, step?.counters);
     this.#counters = counters;
-    const ended = this.#ended();
+    const ended = containerEnd(docker, id, this.#over.signal);
     ended.catch(() => undefined);
     const before = Array.from({ length: kept.generation }, (_, generation) => generation);
     this.#host = {
@@ -197,23 +192,6 @@ export class SupervisedContainer implements AsyncDisposable {
     this.#pipes[Symbol.dispose]();
     await this.#settings.docker.removeContainer(this.id);
     for (const made of [this.#settings.folder, keptFolder(this.#settings.folder)]) await removeTree(made);
-  }
-
-  async #ended(): Promise<never> {
-    const { docker } = this.#settings;
-    try {
-      await docker.waitForExit(this.id, 'started', this.#over.signal);
-    } catch (error) {
-      if (this.#over.signal.aborted) throw this.#over.signal.reason;
-      throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The Docker daemon was lost while the job ran.', {
-        hint: 'See whether it runs: `systemctl status docker`.',
-        cause: error,
-      });
-    }
-    if ((await docker.inspectContainer(this.id).catch(() => undefined))?.outOfMemory === true) throw outOfMemory();
-    throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The container of the job has ended.', {
-      hint: 'A step has ended everything in it, or somebody has removed it from outside.',
-    });
   }
 
   async #only(run: () => Promise<StepExit>): Promise<StepExit> {

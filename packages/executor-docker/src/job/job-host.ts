@@ -18,6 +18,8 @@ export interface JobHost {
   readonly tools: HostTools;
   /** Undefined where no rule can be set: jobs are then without a network, or with the host's. */
   readonly networks: Networks | undefined;
-  /** The image that a request means: its own, or the operator's default. Throws RITMO_IMAGE_INVALID without either. */
-  imageOf(request: SandboxRequest): ImageRequest;
+  readonly imageOf: ImageOf;
 }
+
+/** The image that a request means: its own, or the operator's default. Throws RITMO_IMAGE_INVALID without either. */
+export type ImageOf = (request: SandboxRequest) => ImageRequest;

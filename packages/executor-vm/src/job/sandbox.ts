@@ -11,10 +11,8 @@ import {
   type StepScope,
   type StepSpec,
 } from '@ritmo/agent-core/executor';
-import { askedFor } from '../files/claims.js';
+import { askedFor, Spool, tarAround } from '@ritmo/host-linux';
 import { readCollected } from '../files/collect.js';
-import { Spool } from '../files/spool.js';
-import { tarAround } from '../files/tar-entry.js';
 import { insidePaths } from '../guest/scripts.js';
 import { runStep } from '../step/run-step.js';
 import { notStarted } from '../step/step-file.js';

@@ -7,9 +7,8 @@ import {
   type ToolSpec,
   type WorkspaceVolume,
 } from '@ritmo/agent-core/executor';
-import { findProgram, removeTree, writeFiles } from '@ritmo/host-linux';
+import { findProgram, removeTree, runTool, writeFiles } from '@ritmo/host-linux';
 import { notStarted, stepFile } from '../step/step-file.js';
-import { runTool } from '../tool/run-tool.js';
 import { type Job, workdir } from './job.js';
 
 const inside = { home: '/home/build', tmp: '/tmp', tool: '/run/ritmo/tool' };

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { RitmoError } from '@ritmo/agent-core/executor';
+import { killConfined } from '@ritmo/host-linux';
 import { seedOf } from '../guest/seed-program.js';
-import { killConfined } from '../tool/kill.js';
 import { Control } from './control.js';
 import { readLines } from './lines.js';
 import { MarkedStream } from './marked-stream.js';

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import type { Owner } from '@ritmo/host-linux';
+import type { Owner } from '../files/write-tree.js';
 import { killConfined } from './kill.js';
 
 /** A program of this host that is to see the host's programs and what it is shown, and nothing else. */

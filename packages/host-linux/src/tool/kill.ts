@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { signalPid } from '@ritmo/host-linux';
+import { signalPid } from '../process/signal.js';
 
 /**
  * Ends a program that was started in bubblewrap at the head of a group of its own. All of the group: what is killed

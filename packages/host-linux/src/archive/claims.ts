@@ -1,9 +1,9 @@
-import type { FolderMatch, Globs } from '@ritmo/host-linux';
+import type { FolderMatch, Globs } from '../files/globs.js';
 
 /** More names than this are no shorter way. */
 const mostAsked = 100;
 
-/** The parts of a name in an archive that a guest made; undefined for what can be no name below the workspace. */
+/** The parts of a name in an archive that a build made; undefined for what can be no name below the workspace. */
 export function partsOf(name: string): string[] | undefined {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (name.startsWith('/') || name.includes('\0') || parts.includes('..') || parts.length > 256) return undefined;
@@ -33,7 +33,7 @@ export function staysInside(parts: readonly string[], target: string): boolean {
 }
 
 /**
- * What of the workspace the guest is asked for: the folders and files of the first level that the patterns can mean;
+ * What of the workspace is asked for: the folders and files of the first level that the patterns can mean;
  * '.' where that cannot be told.
  */
 export function askedFor(include: readonly string[]): string[] {

@@ -11,7 +11,7 @@ export interface TarOwner {
 
 /**
  * An archive of one file or link at `path` (its bytes, relative to the root), in the form of GNU tar: what comes before
- * its content and what after. The guest is told their length before a byte of the content is read.
+ * its content and what after. Who takes it can be told their length before a byte of the content is read.
  */
 export function tarAround(
   entry: FileEntry,

@@ -1,10 +1,10 @@
 import { closeSync, fstatSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CollectedEntry, RitmoError } from '@ritmo/agent-core/executor';
-import { readOpenFile } from '@ritmo/host-linux';
+import { readOpenFile } from '../files/read-file.js';
 
 /**
- * Bodies of collected files, by number: nothing that a guest chose is a name on this host. What is here lasts until the
+ * Bodies of collected files, by number: nothing that a build chose is a name on this host. What is here lasts until the
  * folder is removed.
  */
 export class Spool {

@@ -2,9 +2,9 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
-import type { Clock, OutputWriter, StepExit, StepScope } from '@ritmo/agent-core/executor';
-import { descendantsOf, type ProcessInfo, readProcess, signalProcess } from '@ritmo/host-linux';
-import { causeOf } from '../step/stopper.js';
+import { causeOf, type Clock, type OutputWriter, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
+import { signalProcess } from '../process/signal.js';
+import { descendantsOf, type ProcessInfo, readProcess } from '../process/table.js';
 import { type ConfinedProgram, startConfined } from './confined.js';
 import { killConfined } from './kill.js';
 

@@ -1,6 +1,5 @@
-import { Globs } from '@ritmo/host-linux';
 import { describe, expect, it } from 'vitest';
-import { askedFor, isMeant, partsOf, staysInside } from '../../src/files/claims.js';
+import { askedFor, Globs, isMeant, partsOf, staysInside } from '../../src/index.js';
 
 describe('names that a guest claims', () => {
   it('become parts, and what leaves the workspace becomes nothing', () => {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { FileEntry } from '@ritmo/agent-core/executor';
 import { extract, type Headers } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
-import { tarAround } from '../../src/files/tar-entry.js';
+import { tarAround } from '../../src/index.js';
 
 async function headersOf(bytes: Buffer): Promise<Array<{ header: Headers; text: string }>> {
   const found: Array<{ header: Headers; text: string }> = [];
