@@ -13,6 +13,7 @@ import { openMemoryFolder, tryLoopVolume, UserPool } from '@ritmo/host-linux';
 import { type Daemon, findDaemon } from './docker/address.js';
 import { DockerExecutor } from './docker-executor.js';
 import { Images } from './image/images.js';
+import type { DiskKind } from './job/disk.js';
 import { openHostTools } from './job/host-tools.js';
 import type { JobHost } from './job/job-host.js';
 import { JobUsers } from './job/users.js';
@@ -41,7 +42,11 @@ export async function openDockerExecutor(options: ResolvedOptions, host: Executo
   let networks: Networks | string = '';
   try {
     networks = await Networks.open({ docker: client, owner: host.ownerId, addressRange: options.addressRange });
-    const disk = await tryLoopVolume(join(sandboxes, `trial-${randomUUID()}`));
+    const noVolumes =
+      options.diskLimit === 'watch'
+        ? 'the operator has chosen so'
+        : await tryLoopVolume(join(sandboxes, `trial-${randomUUID()}`));
+    const diskKind = noVolumes === undefined ? 'volume' : 'watched';
     const jobs: JobHost = {
       docker: client,
       clock: host.clock,
@@ -51,6 +56,7 @@ export async function openDockerExecutor(options: ResolvedOptions, host: Executo
       images: new Images(client, daemon.info, options, host.clock),
       users: new JobUsers(client, pool),
       tools: await openHostTools(client),
+      diskKind,
       networks: typeof networks === 'string' ? undefined : networks,
       imageOf: (request) => imageOf(request, options),
     };
@@ -59,19 +65,21 @@ export async function openDockerExecutor(options: ResolvedOptions, host: Executo
       ...(typeof networks === 'string'
         ? [`Networks are not offered: ${networks}. Run the agent as root, with nftables: apt-get install nftables.`]
         : []),
-      ...(disk === undefined
+      ...(noVolumes === undefined || options.diskLimit === 'watch'
         ? []
-        : [`Disk limits are not offered: ${disk}. Run the agent as root: apt-get install e2fsprogs.`]),
+        : [
+            `Disk limits are watched for and not held: ${noVolumes}. A build can use more for some seconds before it is ended. Run the agent as root: apt-get install e2fsprogs.`,
+          ]),
       ...(memory.mayReachDisk ? ['Secrets of jobs may reach a disk: turn swap off, or run the agent as root.'] : []),
     ];
     return new DockerExecutor({
       daemon,
       jobs,
-      capabilities: capabilitiesOf(daemon, options, jobs.networks !== undefined, disk === undefined),
+      capabilities: capabilitiesOf(daemon, options, jobs.networks !== undefined),
       sandboxes,
       memory,
       pool,
-      facts: factsOf(daemon, memory.kind, disk === undefined),
+      facts: factsOf(daemon, memory.kind, diskKind),
       warnings,
     });
   } catch (error) {
@@ -91,12 +99,7 @@ function openSandboxesFolder({ workspaceRoot }: ResolvedOptions, host: ExecutorH
   return folder;
 }
 
-function capabilitiesOf(
-  { info }: Daemon,
-  options: ResolvedOptions,
-  bridges: boolean,
-  disk: boolean,
-): ExecutorCapabilities {
+function capabilitiesOf({ info }: Daemon, options: ResolvedOptions, bridges: boolean): ExecutorCapabilities {
   const arch = info.architecture === 'amd64' || info.architecture === 'x86_64' ? 'x64' : 'arm64';
   return {
     isolation: 'container',
@@ -108,7 +111,7 @@ function capabilitiesOf(
       'none',
       ...(options.allowHostNetwork ? (['host'] as const) : []),
     ],
-    limits: ['cpu', 'memory', 'pids', ...(disk ? (['disk'] as const) : [])],
+    limits: ['cpu', 'memory', 'pids', 'disk'],
     os: ['linux'],
     arch: [arch],
     separateStderr: true,
@@ -116,7 +119,7 @@ function capabilitiesOf(
   };
 }
 
-function factsOf({ address, info }: Daemon, secretsIn: string, disk: boolean) {
+function factsOf({ address, info }: Daemon, secretsIn: string, diskLimit: DiskKind) {
   return {
     address,
     version: info.version,
@@ -124,7 +127,7 @@ function factsOf({ address, info }: Daemon, secretsIn: string, disk: boolean) {
     storageDriver: info.storageDriver,
     cgroupVersion: info.cgroupVersion,
     rootless: info.rootless,
-    diskLimit: disk,
+    diskLimit,
     fifoWay: true,
     secretsIn,
   };

@@ -23,6 +23,8 @@ export interface DiskWatch extends AsyncDisposable {
   /** The most that was counted so far. */
   readonly peakBytes: number;
   readonly over: boolean;
+  /** How long it waits before its next count, in milliseconds. */
+  readonly pauseMs: number;
   /** Counts now, as at the end of a step; true when more than the limit was found now or before. */
   look(): Promise<boolean>;
 }
@@ -35,6 +37,7 @@ export function watchDisk(settings: DiskWatchSettings): DiskWatch {
 class Watch implements DiskWatch {
   peakBytes = 0;
   over = false;
+  pauseMs: number;
   readonly #settings: DiskWatchSettings;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
@@ -42,6 +45,7 @@ class Watch implements DiskWatch {
 
   constructor(settings: DiskWatchSettings) {
     this.#settings = settings;
+    this.pauseMs = settings.intervalMs ?? defaultIntervalMs;
     this.#running = this.#run();
   }
 
@@ -61,10 +65,10 @@ class Watch implements DiskWatch {
 
   async #run(): Promise<void> {
     const { clock, intervalMs = defaultIntervalMs } = this.#settings;
-    for (let pause = intervalMs; !this.over && (await this.#passed(pause)); ) {
+    while (!this.over && (await this.#passed(this.pauseMs))) {
       const since = clock.monotonic();
       await this.#count();
-      pause = Math.max(intervalMs, (clock.monotonic() - since) * (1 / share - 1));
+      this.pauseMs = Math.max(intervalMs, (clock.monotonic() - since) * (1 / share - 1));
     }
   }
 
