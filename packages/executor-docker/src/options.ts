@@ -62,6 +62,11 @@ export const optionsSchema = z.strictObject({
   pullIdleMs: z.int().positive().default(120_000),
   /** How often strays of this installation are looked for, in milliseconds; one that is seen twice is removed. */
   sweepMs: z.int().positive().default(300_000),
+  /**
+   * How a limit of disk is held: by a file system of that size where the agent may mount one, else by counting again and
+   * again (`watch`: by counting always).
+   */
+  diskLimit: z.enum(['auto', 'watch']).default('auto'),
   /** Where workspaces lie; by default in the state directory. */
   workspaceRoot: absolutePath.optional(),
   /** First of the users that hardened jobs run as, where the agent is root. */

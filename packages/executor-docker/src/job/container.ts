@@ -36,6 +36,8 @@ export interface ContainerSettings {
   /** Seconds after which the container ends by itself. */
   readonly deadlineSeconds: number;
   readonly isDiskFull: () => boolean;
+  /** Counts what a container uses of its disk until disposed; tells when that is more than it may. */
+  readonly watchDisk?: (container: string, onOver: () => void) => AsyncDisposable | undefined;
   /** Milliseconds without a sign of the agent after which it ends by itself; undefined where it need not. */
   readonly lostAfterMs?: number | undefined;
 }
@@ -164,14 +166,14 @@ export class SupervisedContainer implements AsyncDisposable {
 
   /** `id` names the command to the agent after this one. */
   run(id: string, command: StepCommand, scope: StepScope): Promise<StepExit> {
-    return this.#only(() => runCommand(this.#host, id, command, scope));
+    return this.#only(() => this.#watched(() => runCommand(this.#host, id, command, scope)));
   }
 
   /** Takes up the step that another agent process began. */
   attach(stepId: string, scope: StepScope): Promise<StepExit> {
     const { step } = this;
     if (step?.id !== stepId) throw new RitmoError('RITMO_INTERNAL', `The container does not run a step ${stepId}.`);
-    return this.#only(() => attachCommand(this.#host, step, scope));
+    return this.#only(() => this.#watched(() => attachCommand(this.#host, step, scope)));
   }
 
   /** Lets it run without us; a command that runs rejects with RITMO_SANDBOX_BROKEN. Nothing that was read is lost. */
@@ -208,6 +210,17 @@ export class SupervisedContainer implements AsyncDisposable {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /** Ends what runs once it has taken more of the disk than it may. */
+  async #watched(run: () => Promise<StepExit>): Promise<StepExit> {
+    await using _ = this.#settings.watchDisk?.(this.id, () => {
+      this.#counters.diskIsOver();
+      this.#host.processes
+        .end()
+        .catch((error: unknown) => this.#settings.log.warn({ err: error }, 'a step over its disk did not end'));
+    });
+    return await run();
   }
 
   async #place(text: string): Promise<string> {

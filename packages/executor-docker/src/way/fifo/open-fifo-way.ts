@@ -17,7 +17,11 @@ export async function openFifoWay(opening: OpeningHost): Promise<OpenedWay> {
     addressRange: options.addressRange,
   });
   try {
-    const disk = await tryLoopVolume(join(sandboxes, `trial-${randomUUID()}`));
+    const noVolumes =
+      options.diskLimit === 'watch'
+        ? 'the operator has chosen so'
+        : await tryLoopVolume(join(sandboxes, `trial-${randomUUID()}`));
+    const diskKind = noVolumes === undefined ? 'volume' : 'watched';
     const jobs: JobHost = {
       docker: daemon.client,
       clock: host.clock,
@@ -27,22 +31,25 @@ export async function openFifoWay(opening: OpeningHost): Promise<OpenedWay> {
       images,
       users,
       tools,
+      diskKind,
       networks: typeof networks === 'string' ? undefined : networks,
       imageOf,
     };
     await tryOut(jobs, memory.path);
-    const offered = { bridges: typeof networks !== 'string', disk: disk === undefined, recover: true };
+    const offered = { bridges: typeof networks !== 'string', disk: true, recover: true };
     return {
       way: new FifoWay({ jobs, sandboxes, memory, pool }),
       capabilities: capabilitiesOf(daemon, options, offered),
-      facts: { ...factsOf(daemon), way: 'fifo', fifoWay: true, diskLimit: offered.disk, secretsIn: memory.kind },
+      facts: { ...factsOf(daemon), way: 'fifo', fifoWay: true, diskLimit: diskKind, secretsIn: memory.kind },
       warnings: [
         ...(typeof networks === 'string'
           ? [`Networks are not offered: ${networks}. Run the agent as root, with nftables: apt-get install nftables.`]
           : []),
-        ...(disk === undefined
+        ...(noVolumes === undefined || options.diskLimit === 'watch'
           ? []
-          : [`Disk limits are not offered: ${disk}. Run the agent as root: apt-get install e2fsprogs.`]),
+          : [
+              `Disk limits are watched for and not held: ${noVolumes}. A build can use more for some seconds before it is ended. Run the agent as root: apt-get install e2fsprogs.`,
+            ]),
         ...(memory.mayReachDisk ? ['Secrets of jobs may reach a disk: turn swap off, or run the agent as root.'] : []),
       ],
     };

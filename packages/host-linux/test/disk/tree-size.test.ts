@@ -1,0 +1,122 @@
+import { execFileSync } from 'node:child_process';
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { removeTree, treeSize } from '../../src/index.js';
+
+const { signal } = new AbortController();
+const block = Buffer.alloc(64 * 1024, 1);
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'ritmo-size-'));
+});
+
+afterEach(async () => {
+  await removeTree(root);
+});
+
+const du = (...paths: string[]) =>
+  execFileSync('du', ['-s', '-x', '-c', '-B1', ...paths], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .map((line) => Number(line.split('\t')[0]))
+    .at(-1);
+
+it('counts what du counts: each file once, sparse files by their blocks', async () => {
+  mkdirSync(join(root, 'a/b/c'), { recursive: true });
+  mkdirSync(join(root, 'other'));
+  writeFileSync(join(root, 'a/b/c/file'), block);
+  linkSync(join(root, 'a/b/c/file'), join(root, 'a/again'));
+  linkSync(join(root, 'a/b/c/file'), join(root, 'other/again'));
+  writeFileSync(join(root, 'a/sparse'), '');
+  truncateSync(join(root, 'a/sparse'), 2 ** 30);
+  execFileSync('mkfifo', [join(root, 'a/fifo')]);
+  const roots = [join(root, 'a'), join(root, 'other')];
+  const found = await treeSize(roots, { signal });
+  expect(found).toEqual({ bytes: du(...roots), entries: 7, hidden: 0, complete: true });
+});
+
+it('follows no link, to folders as little as to files', async () => {
+  mkdirSync(join(root, 'tree'));
+  mkdirSync(join(root, 'outside'));
+  writeFileSync(join(root, 'outside/file'), block);
+  symlinkSync(join(root, 'outside'), join(root, 'tree/folder'));
+  symlinkSync(join(root, 'outside/file'), join(root, 'tree/file'));
+  expect((await treeSize([join(root, 'tree')], { signal })).bytes).toBeLessThan(block.length);
+});
+
+it('finds what lies below a thousand folders, with few descriptors and names that are no text', async () => {
+  execFileSync('python3', [
+    '-c',
+    `import os, sys
+os.chdir(sys.argv[1])
+for i in range(1000):
+    for side in ('side', 'x' * 200): os.mkdir(side)
+    with open(b'\\xff\\n', 'wb') as file: file.write(b'x' * 8192)
+    os.chdir('x' * 200)`,
+    root,
+  ]);
+  let most = 0;
+  const watched = new Proxy(signal, {
+    get(target, name) {
+      most = Math.max(most, readdirSync('/proc/self/fd').length);
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+  const before = readdirSync('/proc/self/fd').length;
+  const found = await treeSize([root], { signal: watched });
+  expect(found).toMatchObject({ entries: 3_000, hidden: 0, complete: true });
+  expect(found.bytes).toBeGreaterThan(8_000 * 1_024);
+  expect(most - before).toBeLessThan(50);
+  expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before);
+});
+
+it('stops past enough bytes, past too many names and below too many folders, and says so', async () => {
+  for (let i = 0; i < 50; i++) writeFileSync(join(root, String(i)), block);
+  const enough = await treeSize([root], { signal, enough: 3 * block.length });
+  expect(enough.complete).toBe(false);
+  expect(enough.entries).toBeLessThan(10);
+  expect((await treeSize([root], { signal, maxEntries: 20 })).complete).toBe(false);
+  execFileSync('python3', [
+    '-c',
+    'import os, sys\nos.chdir(sys.argv[1])\nfor i in range(4200):\n os.mkdir("d"); os.chdir("d")',
+    root,
+  ]);
+  expect((await treeSize([root], { signal })).complete).toBe(false);
+});
+
+it('counts nothing for what is not there, and stops when aborted', async () => {
+  expect(await treeSize([join(root, 'nothing')], { signal })).toEqual({
+    bytes: 0,
+    entries: 0,
+    hidden: 0,
+    complete: true,
+  });
+  writeFileSync(join(root, 'file'), block);
+  await expect(treeSize([root], { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
+});
+
+it('goes on while the tree is changed under it', async () => {
+  for (let i = 0; i < 200; i++) mkdirSync(join(root, `${i}/inner`), { recursive: true });
+  const counting = treeSize([root], { signal });
+  for (let i = 0; i < 200; i += 2) {
+    rmSync(join(root, String(i)), { recursive: true });
+    symlinkSync('/', join(root, String(i)));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const { bytes, complete } = await counting;
+  expect(complete).toBe(true);
+  expect(bytes).toBeLessThan(2 ** 21 * 2);
+});
