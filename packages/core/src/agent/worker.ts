@@ -28,6 +28,7 @@ import { closeExecutors, leaveAll, openExecutors } from './open-executors.js';
 import type { AgentPatch, CheckedOptions } from './options.js';
 import { adoptLeftovers, type Leftover } from './recover.js';
 import { isolationOffers, register } from './registration.js';
+import { takeLeave } from './take-leave.js';
 import { Slots } from './slots.js';
 import type { WorkerListener } from './worker-listener.js';
 
@@ -110,6 +111,7 @@ export class Worker {
       secrets: options.secrets,
       state,
       reserve: (job, runs) => this.#reserve(job, runs),
+      doubt: () => this.#health.doubt(),
       worker: name,
       version: options.version ?? ownVersion,
       log,
@@ -250,13 +252,7 @@ export class Worker {
     await this.stopClaiming();
     await this.#stopLoops();
     this.stopReporting();
-    if (deregister) {
-      try {
-        await options.transport.deregister(AbortSignal.timeout(5_000));
-      } catch (error) {
-        log.warn({ err: error }, 'the server could not be told that this worker leaves');
-      }
-    }
+    if (deregister) await takeLeave(options.transport, log);
     await closeExecutors(executors, log);
     await options.transport[Symbol.asyncDispose]();
     await this.#artifacts?.[Symbol.asyncDispose]();
