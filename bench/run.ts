@@ -1,4 +1,5 @@
 import { artifacts } from './artifacts/s3.js';
+import { signedArtifacts } from './artifacts/signed.js';
 import { cancel } from './system/cancel.js';
 import { loud } from './log/loud.js';
 import { printToReader } from './log/print-to-reader.js';
@@ -17,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   idle,
   'many-jobs': manyJobs,
   artifacts,
+  'artifacts-signed': signedArtifacts,
   cancel,
   'print-to-reader': printToReader,
   readers,

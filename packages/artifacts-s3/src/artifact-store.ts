@@ -18,7 +18,7 @@ import { below, objectKey } from './object-key.js';
 import { type S3Options, type S3Settings, settingsOf } from './options.js';
 import { memoryBytes } from './part-size.js';
 import { readBytes } from './read-bytes.js';
-import { Slots } from './slots.js';
+import { Slots } from '@ritmo/agent-core';
 import { Unfinished } from './unfinished.js';
 
 /** Aborting what is half stored gets so long; what stays is taken up by the next start of the agent. */

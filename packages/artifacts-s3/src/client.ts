@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
+  CopyObjectCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
@@ -20,7 +21,6 @@ import { LeanClient } from './lean-client.js';
 import type { S3Settings } from './options.js';
 
 const connectMs = 10_000;
-const silenceMs = 60_000;
 
 export interface ObjectFacts {
   readonly contentType?: string;
@@ -32,6 +32,12 @@ export interface ObjectFacts {
 export interface HashedBytes {
   readonly bytes: Uint8Array;
   readonly sha256: string;
+}
+
+export interface StoredObject {
+  readonly key: string;
+  readonly size: number;
+  readonly modifiedMs: number;
 }
 
 export interface Part {
@@ -53,7 +59,8 @@ export class Bucket implements AsyncDisposable {
   constructor(settings: S3Settings) {
     this.#settings = settings;
     this.name = settings.bucket;
-    const { endpoint, region, pathStyle, credentials, credentialsFile, profile, parallel, attempts } = settings;
+    const { endpoint, region, pathStyle, credentials, credentialsFile, profile, parallel, attempts, silence } =
+      settings;
     const pool = { keepAlive: true, maxSockets: parallel + 4 };
     const agents = { http: new HttpAgent(pool), https: new HttpsAgent(pool) };
     const chosen =
@@ -79,7 +86,7 @@ export class Bucket implements AsyncDisposable {
       followRegionRedirects: true,
       requestHandler: {
         connectionTimeout: connectMs,
-        socketTimeout: silenceMs,
+        socketTimeout: silence,
         httpAgent: agents.http,
         httpsAgent: agents.https,
       },
@@ -91,7 +98,7 @@ export class Bucket implements AsyncDisposable {
           region: () => this.#client.config.region(),
           keys: () => this.#client.config.credentials(),
           agents,
-          silenceMs,
+          silenceMs: silence,
         });
     // Hands the known hash to the signer, which would else compute it again.
     this.#client.middlewareStack.add(
@@ -162,10 +169,11 @@ export class Bucket implements AsyncDisposable {
   async head(
     key: string,
     signal: AbortSignal,
-  ): Promise<{ readonly size: number; readonly metadata: Readonly<Record<string, string>> } | undefined> {
+  ): Promise<(Omit<StoredObject, 'key'> & { readonly metadata: Readonly<Record<string, string>> }) | undefined> {
     const command = new HeadObjectCommand(this.#target(key));
     const found = await this.#unlessMissing(() => this.#client.send(command, { abortSignal: signal }), signal);
-    return found && { size: found.ContentLength ?? 0, metadata: found.Metadata ?? {} };
+    const { ContentLength: size = 0, LastModified, Metadata: metadata = {} } = found ?? {};
+    return found && { size, modifiedMs: LastModified?.getTime() ?? 0, metadata };
   }
 
   /** The bytes of an object; undefined where it is not there. */
@@ -178,10 +186,7 @@ export class Bucket implements AsyncDisposable {
   }
 
   /** Objects whose key begins with `prefix`, in the order of their keys. */
-  async *list(
-    prefix: string,
-    signal: AbortSignal,
-  ): AsyncGenerator<{ readonly key: string; readonly size: number; readonly modifiedMs: number }> {
+  async *list(prefix: string, signal: AbortSignal): AsyncGenerator<StoredObject> {
     for (let token: string | undefined; ; ) {
       const command = new ListObjectsV2Command({
         Bucket: this.name,
@@ -194,6 +199,14 @@ export class Bucket implements AsyncDisposable {
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
       if (token === undefined) return;
     }
+  }
+
+  /** Makes an object of up to 5 GiB one that was modified now; its bytes stay in the bucket. */
+  async touch(key: string, facts: ObjectFacts, signal: AbortSignal): Promise<void> {
+    const source = `${this.name}/${key.split('/').map(encodeURIComponent).join('/')}`;
+    const how = { CopySource: source, MetadataDirective: 'REPLACE' as const };
+    const command = new CopyObjectCommand({ ...this.#target(key), ...this.#stored(facts), ...how });
+    await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
   }
 
   /** Harmless where it is not there. */

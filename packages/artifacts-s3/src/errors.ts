@@ -10,6 +10,13 @@ export function s3Error(error: unknown, bucket: string): RitmoError {
     const [message, hint, retryable] = known;
     return new RitmoError('RITMO_ARTIFACT_UPLOAD', message, { hint, retryable, cause: error });
   }
+  if (status === undefined && name === 'TimeoutError') {
+    return new RitmoError('RITMO_ARTIFACT_UPLOAD', 'The S3 server takes connections, and answers nothing.', {
+      hint: 'Check that the server is well, and nothing on the way to it stalls; a slow one needs a longer silence=.',
+      retryable: true,
+      cause: error,
+    });
+  }
   if (status === undefined) {
     return new RitmoError('RITMO_ARTIFACT_UPLOAD', `The S3 server does not answer: ${reasonOf(error, name)}.`, {
       hint: 'Check the endpoint of the store, and that the server runs.',

@@ -38,6 +38,7 @@ const schema = z.strictObject({
     .max(16 * mebibyte)
     .default(8 * mebibyte),
   attempts: z.int().min(1).max(100).default(8),
+  silence: z.int().min(100).max(3_600_000).default(60_000),
 });
 
 /** Where the bucket is, and how things are put there. */
@@ -75,6 +76,8 @@ export interface S3Options {
   readonly partSize?: number;
   /** Tries of a request that may be repeated. Default: 8. */
   readonly attempts?: number;
+  /** Milliseconds without a byte after which a request counts as lost. Default: 60,000. */
+  readonly silence?: number;
 }
 
 export type S3Settings = z.output<typeof schema>;
@@ -95,7 +98,7 @@ export function settingsOf(options: S3Options): S3Settings {
 }
 
 const hint =
-  's3://BUCKET/PREFIX, with ?endpoint=, region=, pathStyle=, credentialsFile=, profile=, encryption=, kmsKeyId=, storageClass=, tags=, key=, parallel=, partSize= or attempts= where needed.';
+  's3://BUCKET/PREFIX, with ?endpoint=, region=, pathStyle=, credentialsFile=, profile=, encryption=, kmsKeyId=, storageClass=, tags=, key=, parallel=, partSize=, attempts= or silence= where needed.';
 
 /** `s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=eu-west-1`. Throws RITMO_USAGE. */
 export function parseS3Address(text: string): S3Options {
@@ -117,7 +120,8 @@ export function parseS3Address(text: string): S3Options {
 
 function valueOf(name: string, value: string): unknown {
   if (['pathStyle', 'tags'].includes(name)) return value === 'true' ? true : value === 'false' ? false : value;
-  if (['parallel', 'partSize', 'attempts'].includes(name)) return /^\d{1,12}$/.test(value) ? Number(value) : value;
+  if (['parallel', 'partSize', 'attempts', 'silence'].includes(name))
+    return /^\d{1,12}$/.test(value) ? Number(value) : value;
   return value;
 }
 

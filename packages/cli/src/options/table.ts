@@ -70,7 +70,7 @@ export const options = {
     about: 'where the caches of jobs are kept',
     defaultText: 'a folder in the state directory',
   }),
-  cacheMaxSize: size({ about: 'most that the folder of caches holds', defaultText: '10GiB' }),
+  cacheMaxSize: size({ about: 'most that all caches hold', defaultText: '10GiB in a folder, without end in a bucket' }),
   cacheMaxAge: duration({ about: 'caches that were not used for so long are removed', defaultText: '30d' }),
   cacheMinFree: size({ about: 'room on the disk that caches leave free', defaultText: '2GiB' }),
   maxJobs: count({ about: 'end after so many jobs', defaultText: 'without end' }),

@@ -6,6 +6,7 @@ import type { Clock } from '../executor/host.js';
 import type { ArtifactTransport, Lease, Transport } from '../transport/transport.js';
 import { contentTypeOf } from './content-type.js';
 import { mapUnordered } from './map-unordered.js';
+import { Slots } from './slots.js';
 import type { ArtifactRef, ArtifactSession, ArtifactSource, ArtifactStore, UploadScope } from './store.js';
 import { type PlannedFile, uploadFile } from './upload.js';
 
@@ -18,6 +19,8 @@ export interface ApiArtifactStoreOptions {
 
 /** A batch is planned once it holds so much, so that uploads begin before all files are collected. */
 const batchBytes = 32 * 1024 * 1024;
+/** Parts of large files that are in memory at once. */
+const heldBytes = 24 * 1024 * 1024;
 /** Names and link targets of one plan call, in characters: it must fit into a body of 4 MiB. */
 const batchChars = 500_000;
 
@@ -45,16 +48,19 @@ class ApiArtifactSession implements ArtifactSession {
   readonly #transport: ArtifactTransport;
   readonly #lease: Lease;
   readonly #settings: Required<ApiArtifactStoreOptions>;
+  readonly #slots: Slots;
 
   constructor(transport: ArtifactTransport, lease: Lease, settings: Required<ApiArtifactStoreOptions>) {
     this.#transport = transport;
     this.#lease = lease;
     this.#settings = settings;
+    this.#slots = new Slots(settings.parallel, heldBytes);
   }
 
   add(files: AsyncIterable<ArtifactSource>, scope: UploadScope): AsyncIterable<ArtifactRef> {
     const { parallel, clock, random } = this.#settings;
-    const upload = { transport: this.#transport, lease: this.#lease, clock, random, progress: scope.progress };
+    const { progress } = scope;
+    const upload = { transport: this.#transport, lease: this.#lease, clock, random, slots: this.#slots, progress };
     const store = async (planned: PlannedFile, signal: AbortSignal) => {
       try {
         return await uploadFile(upload, planned, signal);
