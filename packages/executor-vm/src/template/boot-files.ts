@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { assertRoom } from '../cache-folder.js';
 import { makeInitramfs } from '../guest/initramfs.js';
 import { type Kernel, kernelIdentity, plainKernel } from '../guest/kernel.js';
 import { guestScripts } from '../guest/scripts.js';
@@ -13,6 +14,9 @@ export interface BootFiles {
   readonly id: string;
 }
 
+/** A kernel that is not packed, and the initramfs. */
+const bootBytes = 128 * 1024 * 1024;
+
 /** Unpacks the kernel and makes the initramfs, once for each kernel, busybox and version of ours. */
 export async function bootFiles(cacheDir: string, kernel: Kernel, busybox: string): Promise<BootFiles> {
   const { size, mtimeMs } = statSync(busybox);
@@ -21,6 +25,7 @@ export async function bootFiles(cacheDir: string, kernel: Kernel, busybox: strin
   const folder = join(cacheDir, 'boot', id);
   const files = { kernel: join(folder, 'kernel'), initramfs: join(folder, 'initramfs'), id };
   if (existsSync(folder)) return files;
+  assertRoom(join(cacheDir, 'boot'), bootBytes);
   const fresh = `${folder}.${randomUUID()}`;
   mkdirSync(fresh, { recursive: true, mode: 0o711 });
   try {
