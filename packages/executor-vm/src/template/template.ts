@@ -18,6 +18,7 @@ import type { Owner } from '@ritmo/host-linux';
 import { type MachineHost, openMachine } from '../machine/factory.js';
 import { type Hardware, machineArgs, machinePaths, type MachineShape } from '../machine/settings.js';
 import { assertRoom } from '../cache-folder.js';
+import { removeUnused } from '../unused.js';
 import { moveInto } from './boot-files.js';
 
 /** A machine that was saved when it had just said hello: the files of its memory and of the rest. No secret is in it. */
@@ -58,6 +59,7 @@ export async function ensureTemplate(request: TemplateRequest): Promise<Template
   const folder = templateFolder(request);
   const template = { memory: join(folder, 'memory'), state: join(folder, 'state') };
   if (existsSync(folder)) return template;
+  removeUnused(join(request.cacheDir, 'templates'), Date.now());
   assertRoom(join(request.cacheDir, 'templates'), templateBytes);
   const fresh = `${folder}.${randomUUID()}`;
   mkdirSync(fresh, { recursive: true, mode: 0o711 });

@@ -1,8 +1,10 @@
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Logger } from '@ritmo/agent-core/executor';
 import type { Owner } from '@ritmo/host-linux';
 import type { MachineHost } from '../machine/factory.js';
 import type { Hardware } from '../machine/settings.js';
+import { markUsed } from '../unused.js';
 import { sealedCopy } from './sealed-memory.js';
 import { ensureTemplate, type TemplateRequest, templateFolder } from './template.js';
 
@@ -124,4 +126,7 @@ async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
 }
 
 /** Opens the saved state, which each clone reads from its beginning. */
-export const openState = ({ state }: OpenTemplate) => openSync(state, 'r');
+export function openState({ state }: OpenTemplate): number {
+  markUsed(dirname(state));
+  return openSync(state, 'r');
+}
