@@ -10,6 +10,7 @@ import { idle } from './system/idle.js';
 import { latency } from './system/latency.js';
 import { manyJobs } from './system/many-jobs.js';
 import { machines } from './vm/machines.js';
+import { vmRow } from './vm/row.js';
 import { throughput } from './system/throughput.js';
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
@@ -26,6 +27,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   process: processStart,
   docker,
   vm: machines,
+  'vm-row': vmRow,
 };
 
 /** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */

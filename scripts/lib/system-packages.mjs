@@ -20,6 +20,7 @@ export const programs = [
     why: 'runs builds in virtual machines, and the guest of the tests',
   },
   { binary: 'sqfstar', package: 'squashfs-tools', why: 'makes the disks of machines from images' },
+  { binary: 'gcc', package: 'gcc', why: 'makes the program by which a guest of the tests writes packets itself' },
   { binary: 'qemu-img', package: 'qemu-utils', why: 'makes disks for tests of machines' },
   { binary: 'flock', package: 'util-linux', why: 'keeps two agents from one state directory' },
   { binary: 'dockerd', package: 'docker.io', why: 'runs builds of the docker executor' },

@@ -16,6 +16,7 @@ export { errnoOf, unlessErrno } from './errno.js';
 export { collectFiles } from './files/collect.js';
 export { Folder, type FolderItem, hasDescriptorPaths } from './files/folder.js';
 export { type FolderMatch, type GlobRequest, Globs } from './files/globs.js';
+export { openInstanceFolder, removeInstanceFolder } from './files/instance-folder.js';
 export { readOpenFile } from './files/read-file.js';
 export { removeTree } from './files/remove-tree.js';
 export { makePlace, type Owner, removePaths, writeFiles } from './files/write-tree.js';
@@ -51,6 +52,7 @@ export {
 } from './process/table.js';
 export { UserPool, userPoolSize } from './process/user-pool.js';
 export { type HostJob, HostSandbox, type SandboxPlaces, type SettledStep } from './sandbox/host-sandbox.js';
+export { type LimitNames, notOffered, refuseUndeclared } from './sandbox/refuse-undeclared.js';
 export { TimeSlice } from './time-slice.js';
 export { type ConfinedProgram, runConfined, startConfined } from './tool/confined.js';
 export { killConfined } from './tool/kill.js';

@@ -285,7 +285,7 @@ export class DockerClient {
       },
     };
     return new Promise((resolve, reject) => {
-      this.#docker.modem.dial(options as never, (error: unknown, answer: unknown) => {
+      this.#docker.modem.dial(options, (error: unknown, answer: unknown) => {
         if (error === null || error === undefined) resolve(answer);
         else reject(DockerError.from(error));
       });

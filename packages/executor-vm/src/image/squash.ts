@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { chownSync, closeSync, ftruncateSync, openSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { killConfined, type Owner, runConfined, startConfined } from '@ritmo/host-linux';
@@ -47,14 +47,12 @@ export async function squashTar(host: SquashHost, archive: Readable, path: strin
   signal.addEventListener('abort', stop, { once: true });
   try {
     const ended = once(child, 'close') as Promise<[number | null]>;
-    const fed = child.stdin === null ? Promise.resolve() : pipeline(archive, child.stdin);
-    fed.catch(() => undefined);
+    const broken = feed(archive, child.stdin);
     const [code] = await ended;
     signal.throwIfAborted();
     if (code !== 0) throw notMade(said.trim() || `sqfstar ended with ${code}`);
-    await fed.catch((error: unknown) => {
-      throw notMade(`its archive broke off (${String(error)})`, error);
-    });
+    const error = broken();
+    if (error !== undefined) throw notMade(`its archive broke off (${error.message})`, error);
   } finally {
     archive.destroy();
     signal.removeEventListener('abort', stop);
@@ -88,6 +86,24 @@ export async function readFiles(
     signal.throwIfAborted();
   }
   return texts;
+}
+
+/**
+ * Hands the archive on; returns what tells whether it broke off. That sqfstar reads no further than its end, and not
+ * what fills its last block, is no fault.
+ */
+function feed(archive: Readable, sink: Writable | null): () => Error | undefined {
+  let taken = sink === null;
+  let error: Error | undefined;
+  for (const event of ['error', 'close']) sink?.once(event, () => (taken = true));
+  archive.once('error', (reason: Error) => {
+    if (!taken) error ??= reason;
+  });
+  archive.once('close', () => {
+    if (!taken && !archive.readableEnded) error ??= new Error('it has no end');
+  });
+  if (sink !== null) pipeline(archive, sink).catch(() => undefined);
+  return () => error;
 }
 
 function makeFile(path: string, user: Owner | undefined): void {

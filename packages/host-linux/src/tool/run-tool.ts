@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { causeOf, type Clock, type OutputWriter, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
+import { signalNamed } from '../process/signal-name.js';
 import { signalProcess } from '../process/signal.js';
 import { descendantsOf, type ProcessInfo, readProcess } from '../process/table.js';
 import { type ConfinedProgram, startConfined } from './confined.js';
@@ -31,7 +31,7 @@ export async function runTool(program: ConfinedProgram, scope: StepScope, clock:
   await carried;
   if (stopped.reached) return { status: 'cancelled', reason: causeOf(scope.signal).reason, forced: stopped.forced };
   if (signal !== null) return { status: 'signalled', signal };
-  const named = Object.entries(constants.signals).find(([, value]) => value === (code ?? 0) - 128)?.[0];
+  const named = signalNamed((code ?? 0) - 128);
   // Bubblewrap tells a signal by a code above 128; git itself uses 128 and 129.
   return named !== undefined && (code ?? 0) > 129
     ? { status: 'signalled', signal: named }

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isRunning, readProcess, removeTree, unmountBelow } from '@ritmo/host-linux';
+import { unmountBelow } from '../mounts/mount.js';
+import { isRunning, readProcess } from '../process/table.js';
+import { removeTree } from './remove-tree.js';
 
-/** Makes a folder of this open executor's own, and removes those of agents that have died. */
+/** Makes a folder of an open executor's own below `shared`, and removes those of agents that have died. */
 export async function openInstanceFolder(shared: string): Promise<string> {
   mkdirSync(shared, { recursive: true, mode: 0o711 });
   for (const name of readdirSync(shared)) {

@@ -4,9 +4,17 @@ import { join } from 'node:path';
 
 const cache = join(import.meta.dirname, '../../node_modules/.cache/ritmo-guest-kernel');
 
+export interface KernelPackage {
+  /** As the distribution gives it away. */
+  readonly archive: string;
+  /** What it holds. */
+  readonly tree: string;
+}
+
 /** A kernel package of Debian, fetched once with the system's own tool and unpacked; it is not installed. */
-export function debianKernelTree(): string {
-  if (existsSync(cache)) return cache;
+export function debianKernelPackage(): KernelPackage {
+  const kept = { archive: join(cache, 'kernel.deb'), tree: join(cache, 'tree') };
+  if (existsSync(cache)) return kept;
   const fresh = `${cache}.${process.pid}`;
   mkdirSync(fresh, { recursive: true });
   try {
@@ -14,11 +22,12 @@ export function debianKernelTree(): string {
     const name = /Depends: (linux-image-\S+)/.exec(run('apt-cache', 'depends', 'linux-image-cloud-amd64'))?.[1];
     if (name === undefined) throw new Error('this system has no package of a kernel for guests');
     run('apt-get', '-q', '-o', 'APT::Sandbox::User=root', 'download', name);
-    const [archive] = readdirSync(fresh);
-    run('dpkg-deb', '-x', String(archive), 'tree');
-    if (!existsSync(cache)) renameSync(join(fresh, 'tree'), cache);
+    const [archive = ''] = readdirSync(fresh);
+    renameSync(join(fresh, archive), join(fresh, 'kernel.deb'));
+    run('dpkg-deb', '-x', 'kernel.deb', 'tree');
+    if (!existsSync(cache)) renameSync(fresh, cache);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
-  return cache;
+  return kept;
 }
