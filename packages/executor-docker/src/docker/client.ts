@@ -78,8 +78,8 @@ export interface PullEvent {
 
 export interface DockerCall {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** With its query. */
   readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
   readonly body?: object;
   /** A tar archive to send. */
   readonly archive?: Readable | Buffer;
@@ -164,7 +164,8 @@ export class DockerClient {
     // As a stream: an answer that breaks off in the middle is then an error, and not waited for without end.
     const stream = await this.dial({
       method: 'POST',
-      path: `/containers/${id}/wait?condition=${condition}`,
+      path: `/containers/${id}/wait`,
+      query: { condition },
       expect: 'stream',
       signal,
     });
@@ -268,10 +269,16 @@ export class DockerClient {
 
   /** A call by its path; resolves with the JSON of the answer, or as `expect` says with its stream or its connection. */
   dial(call: DockerCall): Promise<unknown> {
-    const { method, path, body, archive, expect = 'json', signal } = call;
+    const { method, path, query, body, archive, expect = 'json', signal } = call;
     const options = {
-      ...{ method, path, isStream: expect !== 'json', hijack: expect === 'connection' },
-      ...(body === undefined ? {} : { options: { _body: body } }),
+      // A path that ends with `?` is what the library adds a query to.
+      ...{
+        method,
+        path: query === undefined ? path : `${path}?`,
+        isStream: expect !== 'json',
+        hijack: expect === 'connection',
+      },
+      ...(body === undefined && query === undefined ? {} : { options: { _query: query ?? {}, _body: body ?? {} } }),
       ...(archive === undefined ? {} : { file: archive }),
       ...(signal === undefined ? {} : { abortSignal: signal }),
       statusCodes: {

@@ -123,7 +123,7 @@ export class Worker implements AsyncDisposable {
 
   /** While it is open its own network, rules and memory are there too. */
   residue(): string[] {
-    return new Witness().residue(this.host.ownerId, this.host.stateDir);
+    return new Witness(this.#options.address).residue(this.host.ownerId, this.host.stateDir);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

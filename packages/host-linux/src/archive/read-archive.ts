@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { type CollectedEntry, type CollectRequest, RitmoError } from '@ritmo/agent-core/executor';
 import { extract, type Headers } from 'tar-stream';
 import { Globs } from '../files/globs.js';
+import { PaxNames } from './pax-names.js';
 import { isMeant, partsOf, staysInside } from './claims.js';
 import { type Spool, spooledFile } from './spool.js';
 
@@ -41,8 +42,10 @@ export class ArchiveFiles {
   /** Reads one archive to its end. Rejects with RITMO_ARTIFACT_LIMIT, or RITMO_SANDBOX_BROKEN for one that is none. */
   async read(source: Readable): Promise<void> {
     try {
-      for await (const entry of source.pipe(extract(bytesAsNames))) {
-        await this.#take(entry.header, entry as AsyncIterable<Uint8Array>);
+      const names = new PaxNames();
+      source.once('error', (error) => names.destroy(error));
+      for await (const entry of source.pipe(names).pipe(extract(bytesAsNames))) {
+        await this.#take(named(entry.header, names), entry as AsyncIterable<Uint8Array>);
       }
     } catch (error) {
       if (error instanceof RitmoError) throw error;
@@ -118,3 +121,14 @@ export class ArchiveFiles {
 }
 
 const tooMuch = (what: string) => new RitmoError('RITMO_ARTIFACT_LIMIT', `The patterns match ${what}.`);
+
+/** The header with the bytes of its names, one character each. */
+function named(header: Headers & { readonly pax?: unknown }, names: PaxNames): Headers {
+  if (header.pax === null || header.pax === undefined) return header;
+  const { path, linkpath } = names.found.shift() ?? {};
+  return {
+    ...header,
+    ...(path && { name: path.toString('latin1') }),
+    ...(linkpath && { linkname: linkpath.toString('latin1') }),
+  };
+}

@@ -32,6 +32,7 @@ export async function openRemoteWay(opening: OpeningHost, why: string): Promise<
         users,
         pool,
         bubblewrap: bubblewrap ?? '',
+        fillImage: tools.image,
       },
       sandboxes,
       memory,

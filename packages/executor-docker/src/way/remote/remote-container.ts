@@ -22,8 +22,6 @@ export interface RemoteContainerSettings {
   readonly user: { readonly uid: number; readonly gid: number };
   /** Seconds after which the container ends by itself. */
   readonly deadlineSeconds: number;
-  /** Called once it is made, before it is started. */
-  readonly fill: (calls: RemoteCalls, id: string) => Promise<void>;
 }
 
 /**
@@ -57,7 +55,7 @@ export class RemoteContainer implements AsyncDisposable {
 
   /** Makes and starts it; leaves nothing when that fails. */
   static async start(settings: RemoteContainerSettings, signal: AbortSignal): Promise<RemoteContainer> {
-    const { docker, spec, user, deadlineSeconds, fill } = settings;
+    const { docker, spec, user, deadlineSeconds } = settings;
     const calls = new RemoteCalls(docker);
     const container = await docker.createContainer(
       {
@@ -75,8 +73,6 @@ export class RemoteContainer implements AsyncDisposable {
     );
     let connection: Socket | undefined;
     try {
-      await fill(calls, container);
-      signal.throwIfAborted();
       // Nothing is aborted with the call: it is the connection that the container lives by.
       connection = await calls.attach(container, new AbortController().signal);
       const greeting = readGreeting(connection, AbortSignal.any([signal, AbortSignal.timeout(greetingMs)]));

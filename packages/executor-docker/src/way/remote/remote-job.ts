@@ -22,7 +22,7 @@ import type { JobUsers } from '../../job/users.js';
 import type { ResolvedOptions } from '../../options.js';
 import { insidePaths } from '../../supervisor/script.js';
 import type { WayJob } from '../way.js';
-import { packFolder } from './pack-folder.js';
+import { packFolders } from './pack-folders.js';
 import { RemoteContainer } from './remote-container.js';
 import { RemoteSandbox } from './remote-sandbox.js';
 import { RemoteVolume } from './remote-volume.js';
@@ -41,6 +41,8 @@ export interface RemoteHost {
   /** Who tools are on this host, where the agent is root. */
   readonly pool: UserPool;
   readonly bubblewrap: string;
+  /** Of containers that are never started, and through which volumes are filled. */
+  readonly fillImage: string;
 }
 
 /** Where the things of one job lie on the agent's host. */
@@ -70,6 +72,12 @@ export function remoteFolders(sandboxes: string, memory: string, id: string): Re
 const volumesOf = (id: string) => ({
   [insidePaths.workspace]: `ritmo-${id}-workspace`,
   [insidePaths.home]: `ritmo-${id}-home`,
+});
+
+const fillPath = '/fill';
+const folderOf = (volume: string) => volume.slice(volume.lastIndexOf('-') + 1);
+const mountOf = (volume: string, target: string) => ({
+  ...{ Type: 'volume', Source: volume, Target: target, VolumeOptions: { NoCopy: true } },
 });
 
 /** One job of a daemon that its API alone reaches: folders here until it starts, then volumes and a container there. */
@@ -165,6 +173,7 @@ export class RemoteJob implements WayJob {
       signal.throwIfAborted();
       await this.during(calls.createVolume(name, this.labels('volume')));
     }
+    await this.during(this.#fill(calls, signal));
     const starting = RemoteContainer.start(
       {
         docker: this.host.docker,
@@ -172,7 +181,6 @@ export class RemoteJob implements WayJob {
         spec: this.#spec(),
         user: this.user,
         deadlineSeconds: Math.max(1, Math.ceil(this.request.deadlineMs / 1000)),
-        fill: (_, id) => this.#fill(calls, id, signal),
       },
       signal,
     );
@@ -208,19 +216,29 @@ export class RemoteJob implements WayJob {
     return this.#disposed;
   }
 
-  async #fill(calls: RemoteCalls, container: string, signal: AbortSignal): Promise<void> {
-    const { workspace, home } = this.folders;
-    for (const [target, folder] of [
-      [insidePaths.workspace, workspace],
-      [insidePaths.home, home],
-    ] as const) {
-      const { archive, done } = packFolder(folder, this.user);
+  /** By a container that is never started: the owner of a folder is set where it is an entry, and not the target. */
+  async #fill(calls: RemoteCalls, signal: AbortSignal): Promise<void> {
+    const { docker, fillImage } = this.host;
+    const mounts = Object.entries(volumesOf(this.id)).map(([, name]) => mountOf(name, `${fillPath}/${folderOf(name)}`));
+    const filler = await docker.createContainer(
+      {
+        Image: fillImage,
+        Entrypoint: ['/bin/sh'],
+        Labels: this.labels('fill'),
+        HostConfig: { NetworkMode: 'none', Mounts: mounts as never },
+      },
+      signal,
+    );
+    try {
+      const { archive, done } = packFolders(this.folders.root, ['workspace', 'home'], this.user);
       try {
-        await calls.putArchive(container, target, archive, signal);
+        await calls.putArchive(filler, fillPath, archive, signal);
       } finally {
         archive.destroy();
       }
       await done;
+    } finally {
+      await docker.removeContainer(filler);
     }
   }
 
@@ -243,9 +261,7 @@ export class RemoteJob implements WayJob {
         Binds: options.binds.map(
           ({ source, target = source, access }) => `${source}:${target}:${access === 'read-only' ? 'ro' : 'rw'}`,
         ),
-        Mounts: Object.entries(volumesOf(this.id)).map(([target, name]) => ({
-          ...{ Type: 'volume', Source: name, Target: target, VolumeOptions: { NoCopy: true } },
-        })) as never,
+        Mounts: Object.entries(volumesOf(this.id)).map(([target, name]) => mountOf(name, target)) as never,
         Tmpfs: {
           [insidePaths.privateDir]: `mode=0700,nosuid,nodev,exec,size=${privateBytes},${owner}`,
           ...(tmpBytes === undefined ? {} : { '/tmp': `size=${tmpBytes},mode=1777,exec,nosuid,nodev` }),

@@ -4,15 +4,16 @@ import { RitmoError } from '@ritmo/agent-core/executor';
 import type { Owner } from '@ritmo/host-linux';
 
 /**
- * A tar archive of a folder of this host, of which all belongs to `owner`; no link is followed. It is to be read to its
+ * A tar archive of folders below `root` of this host, of which all belongs to `owner`; no link is followed. It is to be read to its
  * end, and `done` then awaited.
  */
-export function packFolder(
-  folder: string,
+export function packFolders(
+  root: string,
+  names: readonly string[],
   { uid, gid }: Owner,
 ): { readonly archive: Readable; readonly done: Promise<void> } {
   const options = ['--create', '--file=-', '--numeric-owner', `--owner=+${uid}`, `--group=+${gid}`];
-  const child = spawn('tar', [...options, `--directory=${folder}`, '.'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('tar', [...options, `--directory=${root}`, ...names], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-500)));
   const done = new Promise<void>((resolve, reject) => {
