@@ -143,7 +143,10 @@ export class DockerExecutor implements Executor {
     return await this.#jobs.sweep(await this.#found(), keep, signal, (id) => this.#remove(id));
   }
 
-  /** Removes what is ours and open nowhere, once it was seen at two looks: what is being made has its time. */
+  /**
+   * Removes what is ours and open nowhere, once it was seen at two looks: what is being made has its time. What could
+   * not be removed when its build ended is tried again.
+   */
   async #watchStrays(): Promise<void> {
     const { jobs } = this.#settings;
     const { signal } = this.#closing;
@@ -153,8 +156,8 @@ export class DockerExecutor implements Executor {
         // Nothing is a stray before the sweep of the start has told what is kept.
         const found = this.#swept ? (await this.#found()).filter((name) => isSandboxId(name)) : [];
         const strays = new Set(found.filter((id) => !this.#jobs.has(id)));
-        const twice = [...strays].filter((id) => seen.has(id));
-        const others = new Set([...this.#jobs.ids(), ...found.filter((id) => !twice.includes(id))]);
+        const twice = [...strays].filter((id) => seen.has(id)).concat(this.#stuck());
+        const others = new Set([...this.#jobs.ids(), ...found].filter((id) => !twice.includes(id)));
         if (twice.length > 0) {
           const { removed, failed } = await this.#jobs.sweep(twice, others, signal, (id) => this.#remove(id));
           jobs.log.warn({ removed, failed }, 'sandboxes that belong to no build were removed');
@@ -164,6 +167,11 @@ export class DockerExecutor implements Executor {
         if (!signal.aborted) jobs.log.warn({ err: error }, 'strays could not be looked for');
       }
     }
+  }
+
+  /** Jobs whose builds are over and that could not be removed then: with a daemon that was away, say. */
+  #stuck(): SandboxId[] {
+    return [...this.#jobs.ids()].filter((id) => this.#jobs.get(id)?.stuck === true);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

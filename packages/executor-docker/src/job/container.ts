@@ -207,7 +207,7 @@ export class SupervisedContainer implements AsyncDisposable {
       await docker.waitForExit(this.id, 'started', this.#over.signal);
     } catch (error) {
       if (this.#over.signal.aborted) throw this.#over.signal.reason;
-      throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The Docker daemon was lost while the job ran.', {
+      throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', 'The Docker daemon was lost while the job ran.', {
         hint: 'See whether it runs: `systemctl status docker`.',
         cause: error,
       });
