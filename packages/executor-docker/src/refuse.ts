@@ -45,6 +45,7 @@ export function refuseUnsupported(
     throw unsupported('a disk limit for a service', 'Set it for the job.');
   }
   if (limits.diskBytes !== undefined) {
+    if (!capabilities.limits.includes('disk')) throw unsupported('a limit of disk', 'Leave out `limits: { disk }`.');
     if (limits.diskBytes < smallestLoopVolume)
       throw unsupported(`a disk of less than ${smallestLoopVolume / 2 ** 20} MiB`, 'Ask for more.');
   }
