@@ -28,6 +28,8 @@ export const programs = [
   { binary: 'iptables', package: 'iptables', why: 'is how the Docker daemon makes networks' },
   { binary: 'docker-registry', package: 'docker-registry', why: 'gives images to tests of the docker executor' },
   { binary: 'htpasswd', package: 'apache2-utils', why: 'makes a registry of the tests ask for a password' },
+  { binary: 'gcc', package: 'gcc', why: 'is in the Debian image in which tests of the docker executor build' },
+  { binary: 'gencat', package: 'libc6-dev', why: 'is in that image too, for gcc' },
   { binary: 'systemd-notify', package: 'systemd', why: 'tells systemd that a worker is ready' },
   { binary: 'zsh', package: 'zsh', why: 'shows that its command lines are completed' },
   { binary: 'fish', package: 'fish', why: 'shows that its command lines are completed' },

@@ -149,7 +149,10 @@ export class DockerExecutor implements Executor {
     }
   }
 
-  /** Removes what is ours and open nowhere, once it was seen at two looks: what is being made has its time. */
+  /**
+   * Removes what is ours and open nowhere, once it was seen at two looks: what is being made has its time. What could
+   * not be removed when its build ended is tried again.
+   */
   async #watchStrays(): Promise<void> {
     const { clock, log, way, sweepMs } = this.#settings;
     const { signal } = this.#closing;
@@ -159,8 +162,8 @@ export class DockerExecutor implements Executor {
         // Nothing is a stray before the sweep of the start has told what is kept.
         const found = this.#swept ? (await way.found()).filter((name) => isSandboxId(name)) : [];
         const strays = new Set(found.filter((id) => !this.#jobs.has(id)));
-        const twice = [...strays].filter((id) => seen.has(id));
-        const others = new Set([...this.#jobs.ids(), ...found.filter((id) => !twice.includes(id))]);
+        const twice = [...strays].filter((id) => seen.has(id)).concat(this.#stuck());
+        const others = new Set([...this.#jobs.ids(), ...found].filter((id) => !twice.includes(id)));
         if (twice.length > 0) {
           const { removed, failed } = await this.#jobs.sweep(twice, others, signal, (id) => way.remove(id));
           log.warn({ removed, failed }, 'sandboxes that belong to no build were removed');
@@ -170,6 +173,11 @@ export class DockerExecutor implements Executor {
         if (!signal.aborted) log.warn({ err: error }, 'strays could not be looked for');
       }
     }
+  }
+
+  /** Jobs whose builds are over and that could not be removed then: with a daemon that was away, say. */
+  #stuck(): SandboxId[] {
+    return [...this.#jobs.ids()].filter((id) => this.#jobs.get(id)?.stuck === true);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -141,9 +141,12 @@ export class DockerClient {
   }
 
   /** Makes an image of one layer from a tar archive. */
-  async importImage(tar: Buffer, repository: string, tag: string): Promise<void> {
+  async importImage(tar: Buffer | Readable, repository: string, tag: string): Promise<void> {
     const stream = await this.#call<AsyncIterable<Buffer>>(
-      this.#docker.importImage(Readable.from([tar]), { repo: repository, tag }) as unknown as Promise<Readable>,
+      this.#docker.importImage(tar instanceof Readable ? tar : Readable.from([tar]), {
+        repo: repository,
+        tag,
+      }) as unknown as Promise<Readable>,
     );
     for await (const _ of stream);
   }

@@ -13,7 +13,7 @@ export async function containerEnd(docker: DockerClient, id: string, signal: Abo
     await docker.waitForExit(id, 'started', signal);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The Docker daemon was lost while the job ran.', {
+    throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', 'The Docker daemon was lost while the job ran.', {
       hint: 'See whether it runs: `systemctl status docker`.',
       cause: error,
     });

@@ -44,6 +44,7 @@ export class Job implements AsyncDisposable {
   #place: Promise<Place> | undefined;
   #container: SupervisedContainer | undefined;
   #disposed: Promise<void> | undefined;
+  #stuck = false;
 
   constructor({ host, request, folders, onDisposed }: JobSettings) {
     this.id = request.sandboxId;
@@ -98,6 +99,11 @@ export class Job implements AsyncDisposable {
     this.assertUsable();
     if (this.#container === undefined) throw new RitmoError('RITMO_INTERNAL', `Sandbox ${this.id} is not prepared.`);
     return this.#container;
+  }
+
+  /** Whether it was to be disposed and something of it would not go, as when the daemon was away. */
+  get stuck(): boolean {
+    return this.#stuck;
   }
 
   /** Aborted when the job is disposed. */
@@ -206,13 +212,15 @@ export class Job implements AsyncDisposable {
   }
 
   assertUsable(): void {
-    if (this.#disposed !== undefined) throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} is disposed.`);
+    if (this.#disposed !== undefined || this.#stuck)
+      throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} is disposed.`);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose().catch((error: unknown) => {
       // Another try must be possible.
       this.#disposed = undefined;
+      this.#stuck = true;
       throw RitmoError.from(error, 'RITMO_CLEANUP_FAILED');
     });
     return this.#disposed;

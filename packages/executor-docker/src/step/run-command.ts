@@ -26,7 +26,7 @@ export interface CommandHost extends StepKeeper {
   readonly output: Output;
   readonly processes: ContainerProcesses;
   readonly clock: Clock;
-  /** Rejects with RITMO_SANDBOX_BROKEN when the container ends. */
+  /** Rejects with RITMO_SANDBOX_BROKEN when the container ends, RITMO_EXECUTOR_UNAVAILABLE when the daemon is lost. */
   readonly ended: Promise<never>;
   /** Looks whether a limit is being run into. */
   sampleLimits(): void;

@@ -14,6 +14,8 @@ export interface WayJob extends AsyncDisposable {
   readonly request: SandboxRequest;
   /** Who steps run as, inside. */
   readonly user: Owner;
+  /** Whether it was to be disposed and something of it would not go, as when the daemon was away. */
+  readonly stuck: boolean;
   /** Makes the first folder: from here on there is something to clean up. */
   makeRoot(): void;
   record(executor: string): SandboxRecord;

@@ -126,6 +126,11 @@ export class Worker implements AsyncDisposable {
     return new Witness(this.#options.address).residue(this.host.ownerId, this.host.stateDir);
   }
 
+  /** What is there of its jobs. */
+  leftOfJobs(): string[] {
+    return this.residue().filter((thing) => !/^table |^network ritmo-[0-9a-f]{6}$|\/state\/memory /.test(thing));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.executor[Symbol.asyncDispose]();
     const left = this.residue();

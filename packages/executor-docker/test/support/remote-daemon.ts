@@ -33,7 +33,7 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   if (dockerd === undefined) throw new Error('this test starts a dockerd, which needs root');
   const folder = await mkdtemp(join(tmpdir(), 'dockerd-remote-'));
   const port = await freePort();
-  const tls = certificates === undefined ? [] : tlsOf(certificates);
+  const tls = certificates === undefined ? [] : tlsFlags();
   const args = [
     ...['--host', `tcp://127.0.0.1:${port}`, '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
     ...['--pidfile', join(folder, 'pid'), '--bridge', 'none', '--iptables=false', '--log-level', 'warn', ...tls],
@@ -69,7 +69,7 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   };
 }
 
-function tlsOf(_: Certificates): string[] {
+function tlsFlags(): string[] {
   const path = (name: string) => `/run/ritmo-test-certificates/${name}.pem`;
   return ['--tlsverify', '--tlscacert', path('ca'), '--tlscert', path('server-cert'), '--tlskey', path('server-key')];
 }

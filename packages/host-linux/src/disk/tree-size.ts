@@ -6,7 +6,7 @@ import { TimeSlice } from '../time-slice.js';
 /** Descriptors held open at once, however deep a tree is. */
 const openAtOnce = 32;
 /** Deeper than any path that programs can use at once. */
-const deepest = 4_096;
+const defaultMaxDepth = 4_096;
 const defaultMaxEntries = 5_000_000;
 
 const closed = ['EACCES', 'EPERM'];
@@ -18,6 +18,8 @@ export interface TreeSizeOptions {
   readonly enough?: number;
   /** Counting stops past so many names; 5,000,000 where absent. */
   readonly maxEntries?: number;
+  /** Counting stops below so many folders; 4,096 where absent. */
+  readonly maxDepth?: number;
 }
 
 export interface TreeSize {
@@ -26,7 +28,7 @@ export interface TreeSize {
   readonly entries: number;
   /** Folders that the agent may not look into: what they hold is not counted. */
   readonly hidden: number;
-  /** False where counting was given up: past `enough` or `maxEntries`, or below 4,096 folders. */
+  /** False where counting was given up: past `enough`, `maxEntries` or `maxDepth`. */
   readonly complete: boolean;
 }
 
@@ -97,7 +99,7 @@ class Count {
       if (found === undefined || found.dev !== device) continue;
       this.#take(found);
       if (kind === 'folder') {
-        if (at.depth >= deepest) this.#tooDeep = true;
+        if (at.depth >= (this.#options.maxDepth ?? defaultMaxDepth)) this.#tooDeep = true;
         else pending.push({ name, parent: at, depth: at.depth + 1 });
       }
       if (this.over) return;

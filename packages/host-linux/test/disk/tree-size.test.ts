@@ -57,11 +57,11 @@ it('follows no link, to folders as little as to files', async () => {
   expect((await treeSize([join(root, 'tree')], { signal })).bytes).toBeLessThan(block.length);
 });
 
-it('finds what lies below a thousand folders, with few descriptors and names that are no text', async () => {
+it('finds what lies below more folders than a path can name, with few descriptors and names that are no text', async () => {
   const script = `
     const { mkdirSync, writeFileSync } = require('node:fs');
     process.chdir(process.argv[1]);
-    for (let i = 0; i < 1000; i++) {
+    for (let i = 0; i < 120; i++) {
       for (const name of ['side', 'x'.repeat(200)]) mkdirSync(name);
       writeFileSync(Buffer.from([0xff, 0x0a]), 'x'.repeat(8192));
       process.chdir('x'.repeat(200));
@@ -76,8 +76,8 @@ it('finds what lies below a thousand folders, with few descriptors and names tha
     },
   });
   const found = await treeSize([root], { signal: watched });
-  expect(found).toMatchObject({ entries: 3_000, hidden: 0, complete: true });
-  expect(found.bytes).toBeGreaterThan(8_000 * 1_024);
+  expect(found).toMatchObject({ entries: 360, hidden: 0, complete: true });
+  expect(found.bytes).toBeGreaterThan(120 * 8_192 - 1);
   expect(most).toBeGreaterThan(0);
   expect(most).toBeLessThan(50);
   expect(openBelow(root)).toBe(0);
@@ -89,12 +89,9 @@ it('stops past enough bytes, past too many names and below too many folders, and
   expect(enough.complete).toBe(false);
   expect(enough.entries).toBeLessThan(10);
   expect((await treeSize([root], { signal, maxEntries: 20 })).complete).toBe(false);
-  execFileSync('python3', [
-    '-c',
-    'import os, sys\nos.chdir(sys.argv[1])\nfor i in range(4200):\n os.mkdir("d"); os.chdir("d")',
-    root,
-  ]);
-  expect((await treeSize([root], { signal })).complete).toBe(false);
+  mkdirSync(join(root, 'a/b/c/d'), { recursive: true });
+  expect((await treeSize([root], { signal, maxDepth: 3 })).complete).toBe(false);
+  expect((await treeSize([root], { signal, maxDepth: 4 })).complete).toBe(true);
 });
 
 it('counts nothing for what is not there, and stops when aborted', async () => {
@@ -109,9 +106,9 @@ it('counts nothing for what is not there, and stops when aborted', async () => {
 });
 
 it('goes on while the tree is changed under it', async () => {
-  for (let i = 0; i < 200; i++) mkdirSync(join(root, `${i}/inner`), { recursive: true });
+  for (let i = 0; i < 100; i++) mkdirSync(join(root, `${i}/inner`), { recursive: true });
   const counting = treeSize([root], { signal });
-  for (let i = 0; i < 200; i += 2) {
+  for (let i = 0; i < 100; i += 2) {
     rmSync(join(root, String(i)), { recursive: true });
     symlinkSync('/', join(root, String(i)));
     await new Promise((resolve) => setImmediate(resolve));

@@ -111,6 +111,10 @@ class FifoJob implements WayJob {
     return this.#job.user;
   }
 
+  get stuck(): boolean {
+    return this.#job.stuck;
+  }
+
   makeRoot(): void {
     this.#job.makeRoot();
   }

@@ -97,6 +97,7 @@ export class RemoteJob implements WayJob {
   #container: RemoteContainer | undefined;
   #started = false;
   #disposed: Promise<void> | undefined;
+  #stuck = false;
 
   constructor(host: RemoteHost, folders: RemoteFolders, request: SandboxRequest, onDisposed: (job: WayJob) => void) {
     this.id = request.sandboxId;
@@ -105,6 +106,10 @@ export class RemoteJob implements WayJob {
     this.request = request;
     this.mark = `RITMO_SANDBOX=${host.ownerId}/${this.id}`;
     this.#onDisposed = onDisposed;
+  }
+
+  get stuck(): boolean {
+    return this.#stuck;
   }
 
   get user(): Owner {
@@ -204,13 +209,15 @@ export class RemoteJob implements WayJob {
   }
 
   assertUsable(): void {
-    if (this.#disposed !== undefined) throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} is disposed.`);
+    if (this.#disposed !== undefined || this.#stuck)
+      throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} is disposed.`);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose().catch((error: unknown) => {
       // Another try must be possible.
       this.#disposed = undefined;
+      this.#stuck = true;
       throw RitmoError.from(error, 'RITMO_CLEANUP_FAILED');
     });
     return this.#disposed;
