@@ -78,7 +78,8 @@ export class DockerExecutor implements Executor {
     const problem = way.problem();
     if (problem !== undefined) return { health: 'unavailable', detail: problem, facts: all };
     if (warnings.length > 0) return { health: 'degraded', detail: warnings.join(' '), facts: all };
-    const detail = `Docker ${daemon.info.version} at ${daemon.address} was tried, and runs jobs.`;
+    const { engine, version } = daemon.info;
+    const detail = `${engine} ${version} at ${daemon.address} was tried, and runs jobs.`;
     return { health: 'healthy', detail, facts: all };
   }
 
@@ -215,13 +216,14 @@ export class DockerExecutor implements Executor {
   }
 
   #describe(job: WayJob): string {
+    const { engine, version } = this.#settings.daemon.info;
     const { network, profile, limits } = job.request;
     const { uid } = job.user;
     const who = uid === 0 ? "the image's root, without capabilities that no build needs" : `user ${uid}`;
     const unlimited = (['cpus', 'memoryBytes', 'diskBytes'] as const).filter((name) => limits[name] === undefined);
     const without = unlimited.map((name) => name.replace('Bytes', '')).join(', ');
     const note = without === '' ? '' : `; no limit of ${without}`;
-    return `container: Docker ${this.#settings.daemon.info.version}, profile ${profile}, ${who}, network ${network}${note}`;
+    return `container: ${engine} ${version}, profile ${profile}, ${who}, network ${network}${note}`;
   }
 
   /** Each part on its own: what cannot be removed, as with a daemon that is gone, keeps nothing else. */

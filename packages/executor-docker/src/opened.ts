@@ -42,9 +42,11 @@ export function capabilitiesOf(
   };
 }
 
-export function factsOf({ address, info }: Daemon): Record<string, string | number | boolean> {
+/** What was found of the daemon, for people: `ritmo-agent doctor` shows it. */
+export function factsOf({ address, info, refused }: Daemon): Record<string, string | number | boolean> {
   return {
     address,
+    ...(refused.length > 0 && { refused: refused.join(', ') }),
     engine: info.engine,
     version: info.version,
     apiVersion: info.apiVersion,
