@@ -234,7 +234,7 @@ export class Agent implements AsyncDisposable {
     if (worker) {
       await claimsEnded;
       const { graceMs } = this.#options.shutdown;
-      for (const build of worker.builds.running) this.#drained.cancelled.push(build.lease.jobId);
+      for (const { ended, lease } of worker.builds.running) if (!ended) this.#drained.cancelled.push(lease.jobId);
       worker.builds.cancelAll({ reason: 'agent-stopping', ...(graceMs !== undefined && { graceMs }) });
       await worker.builds.whenEnded();
       const lastWords = after(lastWordsMs, () => worker.stopReporting());
@@ -329,7 +329,8 @@ export class Agent implements AsyncDisposable {
 
   #countEnded(): void {
     this.on('job:finished', ({ jobId }) => {
-      if (this.state === 'draining' && !this.#drained.cancelled.includes(jobId)) this.#drained.finished.push(jobId);
+      const ending = this.state === 'draining' || this.state === 'stopping';
+      if (ending && !this.#drained.cancelled.includes(jobId)) this.#drained.finished.push(jobId);
     });
   }
 }

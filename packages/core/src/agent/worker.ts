@@ -24,7 +24,7 @@ import type { Held } from './held.js';
 import { eventsLoop } from './events-loop.js';
 import { Heartbeat } from './heartbeat.js';
 import { LeaseWatch } from './lease-watch.js';
-import { closeExecutors, leaveAll, openExecutors } from './open-executors.js';
+import { closeExecutors, leaveAll, openExecutors, sweepAgain } from './open-executors.js';
 import type { AgentPatch, CheckedOptions } from './options.js';
 import { adoptLeftovers, type Leftover } from './recover.js';
 import { isolationOffers, register } from './registration.js';
@@ -252,7 +252,11 @@ export class Worker {
     await this.stopClaiming();
     await this.#stopLoops();
     this.stopReporting();
-    if (deregister) await takeLeave(options.transport, log);
+    if (deregister) {
+      await takeLeave(options.transport, log);
+      // No build is left. What an executor could not remove while it failed goes now.
+      if (this.#health.everFailed) await sweepAgain(executors, log);
+    }
     await closeExecutors(executors, log);
     await options.transport[Symbol.asyncDispose]();
     await this.#artifacts?.[Symbol.asyncDispose]();

@@ -76,10 +76,6 @@ export class Build {
     this.#entry = entry ?? firstEntry(offer, context.clock.now());
   }
 
-  get #masks() {
-    return this.#buildLog.masks;
-  }
-
   get #log() {
     return this.#buildLog.agent;
   }
@@ -87,6 +83,11 @@ export class Build {
   /** Of a build that was opened. */
   get #recorder(): LogRecorder {
     return this.#buildLog.recorder as LogRecorder;
+  }
+
+  /** Its steps and artifacts are through: nothing of it can be stopped any more. */
+  get ended(): boolean {
+    return this.#phase === 'finishing';
   }
 
   /** What heartbeats say of it. */
@@ -97,12 +98,12 @@ export class Build {
 
   /** Stops it; cleanup steps still run, except when the lease is lost. The first reason wins. */
   cancel(cause: CancelCause): void {
-    if (this.#cancellation.cancel(cause)) this.#cancelling(cause);
+    if (!this.ended && this.#cancellation.cancel(cause)) this.#cancelling(cause);
   }
 
   /** Stops it with its cleanup steps. */
   abandon(cause: CancelCause): void {
-    if (this.#cancellation.abandon(cause)) this.#cancelling(cause);
+    if (!this.ended && this.#cancellation.abandon(cause)) this.#cancelling(cause);
   }
 
   /** The epoch is not ours any more: everything ends at once, and nothing more of it is sent. */
@@ -143,8 +144,8 @@ export class Build {
       room?.[Symbol.dispose]();
       return this.#recovered ? await this.#notRecovered(error) : this.#handBack(RitmoError.from(error));
     }
-    const left = Math.max(0, this.job.timeout - (clock.monotonic() - this.#begin));
-    const timeout = after(left, () => this.cancel({ reason: 'job-timeout' }));
+    const passed = clock.monotonic() - this.#begin;
+    const timeout = after(Math.max(0, this.job.timeout - passed), () => this.cancel({ reason: 'job-timeout' }));
     let verdict = succeeded;
     try {
       const { sandbox } = this.#recovered ?? {};
@@ -192,17 +193,17 @@ export class Build {
   /** What must be there before anything of the build is made. */
   async #open(): Promise<void> {
     await this.#context.state.journal.write(this.#entry);
-    const warnings = this.#secrets.hide(this.#masks);
+    const warnings = this.#secrets.hide(this.#buildLog.masks);
     const recorder = await this.#buildLog.open();
     for (const warning of warnings) recorder.note('warn', warning);
   }
 
   /** The log of a build that an agent before this one has begun, with all that it hides. */
   async #reopen(progress: BuildProgress): Promise<void> {
-    this.#secrets.hide(this.#masks);
+    this.#secrets.hide(this.#buildLog.masks);
     const whose = { jobId: this.lease.jobId, jobName: this.job.name };
     await this.#secrets.ask(this.#context.secrets, whose, this.#cancellation.signal);
-    this.#secrets.hide(this.#masks);
+    this.#secrets.hide(this.#buildLog.masks);
     this.#secrets.checkDelivered();
     const recorder = await this.#buildLog.reopen();
     noteGap(recorder, progress);
@@ -249,7 +250,7 @@ export class Build {
       slot: this.#slot,
       context: this.#context,
       secrets: this.#secrets,
-      masks: this.#masks,
+      masks: this.#buildLog.masks,
       recorder: this.#recorder,
       signal: this.#cancellation.signal,
       journal: (change) => this.#journal(change),
@@ -272,7 +273,7 @@ export class Build {
       clock,
       facts: { jobId, epoch, worker },
       secrets,
-      mask: (text) => this.#masks.maskText(text),
+      mask: (text) => this.#buildLog.masks.maskText(text),
       ...(from && { from }),
       ...(recovered?.runningStep !== undefined && { attachable: recovered.runningStep }),
       keep: (progress) => this.#keepProgress(progress),
@@ -316,7 +317,7 @@ export class Build {
           set: (key: string, value: unknown) => this.#journal({ uploads: { ...this.#entry.uploads, [key]: value } }),
         },
         note: (level, text) => this.#buildLog.recorder?.note(level, text),
-        mask: (text) => this.#masks.maskText(text),
+        mask: (text) => this.#buildLog.masks.maskText(text),
         signal: bounded.signal,
       });
       this.#artifacts = stored;
@@ -330,7 +331,7 @@ export class Build {
   /** From here on an agent after this one can go on. */
   async #journalStoring(verdict: Verdict): Promise<void> {
     const { lease, job } = this;
-    const known = { before: this.#entry.storing, verdict, steps: this.#steps, secrets: this.#masks.secrets };
+    const known = { before: this.#entry.storing, verdict, steps: this.#steps, secrets: this.#buildLog.masks.secrets };
     const keep = async () =>
       this.#journal({ storing: storingState(this.#context.state.masks, { lease, job, ...known }) });
     await keep().catch((error: unknown) => this.#log.warn({ err: error }, 'a restart would lose the artifacts'));
@@ -346,20 +347,19 @@ export class Build {
     if (cause) return stopped(cause.reason);
     this.#log.error({ err: error }, 'the build broke');
     if (isOfExecutor(error)) this.#context.doubt();
-    return errored(error, (text) => this.#masks.maskText(text));
+    return errored(error, (text) => this.#buildLog.masks.maskText(text));
   }
 
   /** The executor failed before anything of the steps had begun: another worker may do better. */
   #isUnbegun(error: unknown): error is RitmoError {
-    return isOfExecutor(error) && this.#phase === 'preparing' && this.#cancellation.cause === undefined;
+    return isOfExecutor(error) && this.#phase === 'preparing' && !this.#cancellation.cause;
   }
 
   async #giveBack(error: RitmoError, room: Disposable): Promise<{ reported: Promise<void>; released: boolean }> {
     this.#context.doubt();
     await this.#dispose();
     room[Symbol.dispose]();
-    // Nothing more of its log is sent.
-    this.#fenced.abort(error);
+    this.#fenced.abort(error); // Nothing more of its log is sent.
     await this.#recorder[Symbol.asyncDispose]();
     return this.#handBack(error);
   }

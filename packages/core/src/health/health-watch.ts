@@ -45,6 +45,7 @@ export class HealthWatch {
   #diskError: string | undefined;
   #said = '';
   #doubted = false;
+  #failed = false;
   #hurry = new AbortController();
 
   constructor(options: HealthWatchOptions) {
@@ -67,7 +68,13 @@ export class HealthWatch {
   /** A build found that an executor does not work: all are asked at once. */
   doubt(): void {
     this.#doubted = true;
+    this.#failed = true;
     this.#hurry.abort(new Error('An executor is in doubt.'));
+  }
+
+  /** Whether an executor has not worked at some time, so that it may have left something. */
+  get everFailed(): boolean {
+    return this.#failed;
   }
 
   /** Ends when aborted. */
@@ -127,6 +134,7 @@ export class HealthWatch {
         );
         if (signal.aborted) return;
         this.#reports.set(executor.name, report);
+        if (!works(report.health)) this.#failed = true;
         probed(executor.name, report);
       }),
     );

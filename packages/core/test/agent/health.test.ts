@@ -82,6 +82,10 @@ describe('a job whose executor fails before the first step', () => {
     expect(agent.status.worker?.claiming).toBe(false);
     expect(executor.open.size).toBe(0);
     for (const folder of ['journal', 'spool']) expect(await readdir(join(stateDir, folder))).toEqual([]);
+    // What it may have left while it failed goes with the worker.
+    const sweeps = executor.log.filter((line) => line.startsWith('sweep')).length;
+    await agent.drain();
+    expect(executor.log.filter((line) => line.startsWith('sweep'))).toHaveLength(sweeps + 1);
   });
 
   it('ends as cancelled where it was being cancelled already', async () => {
