@@ -15,9 +15,14 @@ beforeEach(async () => {
 });
 afterEach(() => server[Symbol.asyncDispose]());
 
-async function store(sources: Iterable<ArtifactSource>, options: Partial<S3Options> = {}, kept: JsonStore = journal()) {
+async function store(
+  sources: Iterable<ArtifactSource>,
+  options: Partial<S3Options> = {},
+  kept: JsonStore = journal(),
+  project?: string,
+) {
   await using artifacts = s3ArtifactStore({ ...server.options, partSize: 5 * mebibyte, ...options });
-  const session = await artifacts.open(lease, kept);
+  const session = await artifacts.open(lease, kept, project);
   let sent = 0;
   try {
     const refs = await all(
@@ -238,6 +243,57 @@ describe('an upload that goes on after a restart', () => {
     const other = pattern(20 * mebibyte, 2);
     await store([source('big', other)], {}, kept);
     expect((await bytesOf('job1/3/out/big')).equals(other)).toBe(true);
+  });
+});
+
+describe('large files that a build of the same project has stored', () => {
+  const parts = () => server.seen.filter(isPart).length;
+  const big = pattern(12 * mebibyte);
+  const again = (content: Buffer, project: string | undefined, key = '{job}/{attempt}/again/{name}/{path}') =>
+    store([source('copy', content)], { key }, journal(), project);
+
+  it('are copied by the server, and nothing of them is sent', async () => {
+    await store([source('big', big)], {}, journal(), 'web');
+    const before = parts();
+    const { refs, sent } = await again(big, 'web');
+    expect(parts()).toBe(before);
+    expect(refs).toMatchObject([{ path: 'copy', size: big.length, sha256: sha256(big) }]);
+    expect(sent).toBe(big.length);
+    expect((await bytesOf('job1/3/again/out/copy')).equals(big)).toBe(true);
+    expect(await server.unfinished()).toEqual([]);
+  });
+
+  it('are sent where another project has them, nobody says whose they are, or their bytes are others', async () => {
+    await store([source('big', big)], {}, journal(), 'web');
+    for (const [content, project] of [
+      [big, 'shop'],
+      [big, undefined],
+      [pattern(12 * mebibyte, 2), 'web'],
+    ] as const) {
+      const before = parts();
+      await again(content, project);
+      expect(parts() - before).toBe(3);
+      expect((await bytesOf('job1/3/again/out/copy')).equals(content)).toBe(true);
+    }
+  });
+
+  it('are sent where the object is gone by now, or is another one', async () => {
+    await store([source('big', big)], {}, journal(), 'web');
+    await using bucket = new Bucket(settingsOf(server.options));
+    const { signal } = new AbortController();
+    await bucket.put('job1/3/out/big', { bytes: Buffer.from('x'), sha256: sha256('x') }, {}, signal);
+    const before = parts();
+    await again(big, 'web');
+    expect(parts() - before).toBe(3);
+    await bucket.delete('job1/3/again/out/copy', signal);
+    await again(big, 'web', '{job}/{attempt}/third/{name}/{path}');
+    expect(parts() - before).toBe(6);
+  });
+
+  it('are read once where the project has none of their size', async () => {
+    const file = source('big', big);
+    await store([file], {}, journal(), 'web');
+    expect(file.bytesRead).toBe(big.length);
   });
 });
 
