@@ -123,8 +123,20 @@ class S3Session implements ArtifactSession {
     const sha256 = inParts
       ? await this.#sendInParts(source, key, progress, signal)
       : await this.#sendWhole(source, key, progress, signal);
+    if (this.#settings.verify) await this.#verify(source, key, sha256, signal);
     this.#files.push({ ...file, sha256, key });
     return { name, path, uri: uriOf(this.#bucket.name, key), size, sha256 };
+  }
+
+  async #verify({ path }: ArtifactSource, key: string, sha256: string, signal: AbortSignal): Promise<void> {
+    const hash = createHash('sha256');
+    for await (const bytes of (await this.#bucket.get(key, signal)) ?? []) hash.update(bytes);
+    if (hash.digest('hex') === sha256) return;
+    await this.#bucket.delete(key, signal);
+    throw new RitmoError('RITMO_ARTIFACT_UPLOAD', `${path} came back from the bucket with other bytes.`, {
+      hint: 'The S3 server, or what is on the way to it, changes bytes: have it looked at.',
+      retryable: true,
+    });
   }
 
   async #sendWhole(

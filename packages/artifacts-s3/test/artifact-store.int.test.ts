@@ -15,14 +15,9 @@ beforeEach(async () => {
 });
 afterEach(() => server[Symbol.asyncDispose]());
 
-async function store(
-  sources: Iterable<ArtifactSource>,
-  options: Partial<S3Options> = {},
-  kept: JsonStore = journal(),
-  project?: string,
-) {
+async function store(sources: Iterable<ArtifactSource>, options: Partial<S3Options> = {}, kept: JsonStore = journal()) {
   await using artifacts = s3ArtifactStore({ ...server.options, partSize: 5 * mebibyte, ...options });
-  const session = await artifacts.open(lease, kept, project);
+  const session = await artifacts.open(lease, kept);
   let sent = 0;
   try {
     const refs = await all(
@@ -246,57 +241,6 @@ describe('an upload that goes on after a restart', () => {
   });
 });
 
-describe('large files that a build of the same project has stored', () => {
-  const parts = () => server.seen.filter(isPart).length;
-  const big = pattern(12 * mebibyte);
-  const again = (content: Buffer, project: string | undefined, key = '{job}/{attempt}/again/{name}/{path}') =>
-    store([source('copy', content)], { key }, journal(), project);
-
-  it('are copied by the server, and nothing of them is sent', async () => {
-    await store([source('big', big)], {}, journal(), 'web');
-    const before = parts();
-    const { refs, sent } = await again(big, 'web');
-    expect(parts()).toBe(before);
-    expect(refs).toMatchObject([{ path: 'copy', size: big.length, sha256: sha256(big) }]);
-    expect(sent).toBe(big.length);
-    expect((await bytesOf('job1/3/again/out/copy')).equals(big)).toBe(true);
-    expect(await server.unfinished()).toEqual([]);
-  });
-
-  it('are sent where another project has them, nobody says whose they are, or their bytes are others', async () => {
-    await store([source('big', big)], {}, journal(), 'web');
-    for (const [content, project] of [
-      [big, 'shop'],
-      [big, undefined],
-      [pattern(12 * mebibyte, 2), 'web'],
-    ] as const) {
-      const before = parts();
-      await again(content, project);
-      expect(parts() - before).toBe(3);
-      expect((await bytesOf('job1/3/again/out/copy')).equals(content)).toBe(true);
-    }
-  });
-
-  it('are sent where the object is gone by now, or is another one', async () => {
-    await store([source('big', big)], {}, journal(), 'web');
-    await using bucket = new Bucket(settingsOf(server.options));
-    const { signal } = new AbortController();
-    await bucket.put('job1/3/out/big', { bytes: Buffer.from('x'), sha256: sha256('x') }, {}, signal);
-    const before = parts();
-    await again(big, 'web');
-    expect(parts() - before).toBe(3);
-    await bucket.delete('job1/3/again/out/copy', signal);
-    await again(big, 'web', '{job}/{attempt}/third/{name}/{path}');
-    expect(parts() - before).toBe(6);
-  });
-
-  it('are read once where the project has none of their size', async () => {
-    const file = source('big', big);
-    await store([file], {}, journal(), 'web');
-    expect(file.bytesRead).toBe(big.length);
-  });
-});
-
 describe('what is wrong is said with a code, a sentence and a hint', () => {
   it.each([
     ['a bucket that is not there', { bucket: 'nowhere' }, 'The bucket nowhere is not there.', false],
@@ -336,6 +280,21 @@ describe('what is wrong is said with a code, a sentence and a hint', () => {
       retryable,
       hint: expect.stringMatching(/./),
     });
+  });
+
+  it('for a server that keeps other bytes, where files are to be verified', async () => {
+    const big = pattern(11 * mebibyte);
+    expect((await store([source('a', 'x'), source('big', big)], { verify: true })).refs).toHaveLength(2);
+    server.faults.push(({ method, path }, _request, response) => {
+      const asked = method === 'GET' && path.endsWith('/b');
+      if (asked) response.writeHead(200).end('y');
+      return asked;
+    });
+    await expect(store([source('b', 'x')], { verify: true })).rejects.toMatchObject({
+      message: 'b came back from the bucket with other bytes.',
+      hint: expect.stringContaining('changes bytes'),
+    });
+    expect(server.count('DELETE')).toBe(1);
   });
 
   it('for a server that takes connections and answers nothing, after each try', async () => {
