@@ -215,6 +215,43 @@ describe('a server with a bucket', () => {
     expect(await readlink(join(dir, id, 'out', 'link'))).toBe('small');
   });
 
+  it('is sent the rest of a file by a worker that was killed while it sent it', async () => {
+    const s3 = await startS3();
+    const server = await startServer({ artifactBucket: s3ServerBucket({ ...s3.options }) });
+    const stateDir = await stateFolder();
+    const died = await readyWorker(server, { stateDir });
+    let parts = 0;
+    let back = false;
+    const held = new Promise<void>((resolve) => {
+      s3.faults.push((seen, request) => {
+        if (!hasPart(seen)) return false;
+        parts += 1;
+        if (back || parts < 5) return false;
+        request.resume();
+        resolve();
+        return true;
+      });
+    });
+    const id = await server.submit({
+      name: 'build',
+      steps: [{ run: 'head -c 83886080 /dev/zero > big' }],
+      artifacts: [{ name: 'out', paths: ['big'] }],
+    });
+    await held;
+    const journal = join(stateDir, 'journal', `${id}.1.json`);
+    await expect.poll(() => readFile(journal, 'utf8'), { timeout: 10_000 }).toMatch(/"etags":\{"0":/);
+    died.kill('SIGKILL');
+    await died.ended;
+    expect(await server.artifacts(id)).toEqual([]);
+    back = true;
+    const before = s3.seen.length;
+    await readyWorker(server, { stateDir });
+    expect(await server.ended(id)).toMatchObject({ state: 'succeeded' });
+    expect(s3.count('POST', 'uploads')).toBe(1);
+    expect(s3.seen.slice(before).filter(hasPart).length).toBeLessThan(10);
+    expect(await server.artifacts(id)).toMatchObject([{ path: 'big', size: 83_886_080 }]);
+  });
+
   it('says so where its bucket cannot be used, and lists nothing that is not there', async () => {
     const s3 = await startS3();
     const artifactBucket = s3ServerBucket({ ...s3.options, attempts: 1 });

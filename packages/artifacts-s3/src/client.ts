@@ -16,7 +16,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { fromIni } from '@aws-sdk/credential-provider-ini';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { isMissing, s3Error } from './errors.js';
+import type { RitmoError } from '@ritmo/agent-core/executor';
+import { isMissing, isOther, s3Error } from './errors.js';
 import { LeanClient } from './lean-client.js';
 import type { S3Settings } from './options.js';
 
@@ -169,11 +170,14 @@ export class Bucket implements AsyncDisposable {
   async head(
     key: string,
     signal: AbortSignal,
-  ): Promise<(Omit<StoredObject, 'key'> & { readonly metadata: Readonly<Record<string, string>> }) | undefined> {
+  ): Promise<
+    | (Omit<StoredObject, 'key'> & { readonly etag: string; readonly metadata: Readonly<Record<string, string>> })
+    | undefined
+  > {
     const command = new HeadObjectCommand(this.#target(key));
     const found = await this.#unlessMissing(() => this.#client.send(command, { abortSignal: signal }), signal);
-    const { ContentLength: size = 0, LastModified, Metadata: metadata = {} } = found ?? {};
-    return found && { size, modifiedMs: LastModified?.getTime() ?? 0, metadata };
+    const { ContentLength: size = 0, LastModified, ETag: etag = '', Metadata: metadata = {} } = found ?? {};
+    return found && { size, modifiedMs: LastModified?.getTime() ?? 0, etag, metadata };
   }
 
   /** The bytes of an object; undefined where it is not there. */
@@ -203,10 +207,34 @@ export class Bucket implements AsyncDisposable {
 
   /** Makes an object of up to 5 GiB one that was modified now; its bytes stay in the bucket. */
   async touch(key: string, facts: ObjectFacts, signal: AbortSignal): Promise<void> {
-    const source = `${this.name}/${key.split('/').map(encodeURIComponent).join('/')}`;
-    const how = { CopySource: source, MetadataDirective: 'REPLACE' as const };
-    const command = new CopyObjectCommand({ ...this.#target(key), ...this.#stored(facts), ...how });
-    await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
+    await this.#call(() => this.#client.send(this.#copying(key, key, facts), { abortSignal: signal }), signal);
+  }
+
+  /** Copies an object of up to 5 GiB within the bucket; false where it is not there, or not the one that is meant. */
+  async copy(
+    from: { readonly key: string; readonly etag: string },
+    key: string,
+    facts: ObjectFacts,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const command = this.#copying(from.key, key, facts, from.etag);
+    const work = () => this.#client.send(command, { abortSignal: signal });
+    const copied = await this.#unlessMissing(work, signal).catch((error: unknown) => {
+      if ((error as RitmoError).cause instanceof Error && isOther((error as RitmoError).cause)) return undefined;
+      throw error;
+    });
+    return copied !== undefined;
+  }
+
+  #copying(from: string, key: string, facts: ObjectFacts, etag?: string): CopyObjectCommand {
+    return new CopyObjectCommand({
+      ...this.#target(key),
+      ...this.#stored(facts),
+      CopySource: `${this.name}/${from.split('/').map(encodeURIComponent).join('/')}`,
+      MetadataDirective: 'REPLACE',
+      ...(etag === undefined ? {} : { CopySourceIfMatch: etag }),
+      ...(this.#settings.tags && etag !== undefined ? { TaggingDirective: 'REPLACE' as const } : {}),
+    });
   }
 
   /** Harmless where it is not there. */

@@ -37,6 +37,11 @@ export function isMissing(error: unknown): boolean {
   return ['NotFound', 'NoSuchKey', 'NoSuchUpload'].includes(nameOf(error)) || statusOf(error) === 404;
 }
 
+/** Whether the server says that the object is another one than was meant. */
+export function isOther(error: unknown): boolean {
+  return statusOf(error) === 412;
+}
+
 type Explained = readonly [message: string, hint: string, retryable: boolean];
 
 function explained(bucket: string): Readonly<Record<string, Explained | undefined>> {

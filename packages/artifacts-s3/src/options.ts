@@ -31,6 +31,7 @@ const schema = z.strictObject({
   kmsKeyId: z.string().min(1).optional(),
   storageClass: z.string().min(1).optional(),
   tags: z.boolean().default(false),
+  verify: z.boolean().default(false),
   parallel: z.int().min(1).max(64).default(16),
   partSize: z
     .int()
@@ -70,6 +71,8 @@ export interface S3Options {
   readonly storageClass?: string;
   /** Tags objects with `ritmo-expire-days`, for a lifecycle rule of the bucket. Default: off; some servers refuse tags. */
   readonly tags?: boolean;
+  /** Reads each file once from the bucket after it was stored, for servers that check no bytes. Default: off. */
+  readonly verify?: boolean;
   /** Requests at once, over files and parts, 1 to 64. Default: 16. */
   readonly parallel?: number;
   /** Bytes of a part, 5 to 16 MiB; more for files of over 10,000 parts. Default: 8 MiB. */
@@ -98,7 +101,7 @@ export function settingsOf(options: S3Options): S3Settings {
 }
 
 const hint =
-  's3://BUCKET/PREFIX, with ?endpoint=, region=, pathStyle=, credentialsFile=, profile=, encryption=, kmsKeyId=, storageClass=, tags=, key=, parallel=, partSize=, attempts= or silence= where needed.';
+  's3://BUCKET/PREFIX, with ?endpoint=, region=, pathStyle=, credentialsFile=, profile=, encryption=, kmsKeyId=, storageClass=, tags=, verify=, key=, parallel=, partSize=, attempts= or silence= where needed.';
 
 /** `s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=eu-west-1`. Throws RITMO_USAGE. */
 export function parseS3Address(text: string): S3Options {
@@ -119,7 +122,8 @@ export function parseS3Address(text: string): S3Options {
 }
 
 function valueOf(name: string, value: string): unknown {
-  if (['pathStyle', 'tags'].includes(name)) return value === 'true' ? true : value === 'false' ? false : value;
+  if (['pathStyle', 'tags', 'verify'].includes(name))
+    return value === 'true' ? true : value === 'false' ? false : value;
   if (['parallel', 'partSize', 'attempts', 'silence'].includes(name))
     return /^\d{1,12}$/.test(value) ? Number(value) : value;
   return value;

@@ -282,6 +282,21 @@ describe('what is wrong is said with a code, a sentence and a hint', () => {
     });
   });
 
+  it('for a server that keeps other bytes, where files are to be verified', async () => {
+    const big = pattern(11 * mebibyte);
+    expect((await store([source('a', 'x'), source('big', big)], { verify: true })).refs).toHaveLength(2);
+    server.faults.push(({ method, path }, _request, response) => {
+      const asked = method === 'GET' && path.endsWith('/b');
+      if (asked) response.writeHead(200).end('y');
+      return asked;
+    });
+    await expect(store([source('b', 'x')], { verify: true })).rejects.toMatchObject({
+      message: 'b came back from the bucket with other bytes.',
+      hint: expect.stringContaining('changes bytes'),
+    });
+    expect(server.count('DELETE')).toBe(1);
+  });
+
   it('for a server that takes connections and answers nothing, after each try', async () => {
     let asked = 0;
     server.faults.push((_seen, request) => {

@@ -40,6 +40,23 @@ describe('a server that checks every signature', () => {
     });
   });
 
+  it('copies a large file that the project has', async () => {
+    const big = pattern(12 * mebibyte, 5);
+    await using artifacts = s3ArtifactStore({ ...server.options, prefix: 'x y', partSize: 5 * mebibyte });
+    for (const job of ['first', 'second']) {
+      const session = await artifacts.open({ ...lease, jobId: job }, journal(), 'web');
+      const file = source('big file', big);
+      await all(session.add(each([file]), scope()));
+      await session.commit();
+      expect(file.bytesRead).toBe(big.length);
+      expect(sha256((await bytesOf(`x y/${job}/3/out/big file`)) ?? '')).toBe(sha256(big));
+    }
+    await using bucket = new Bucket(settingsOf(server.options));
+    const names = [];
+    for await (const { key } of bucket.list('x y/contents/web/', signal)) names.push(key);
+    expect(names).toEqual([`x y/contents/web/${big.length}/${sha256(big)}`]);
+  });
+
   it('refuses a wrong secret, in the words that a person can act on', async () => {
     const credentials = { accessKeyId: 'ritmo-test', secretAccessKey: 'wrong' };
     await using artifacts = s3ArtifactStore({ ...server.options, credentials });

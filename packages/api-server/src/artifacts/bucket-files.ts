@@ -37,7 +37,7 @@ export class BucketFiles {
         this.#rows.setUploadId(row, uploadId);
       }
       const targets = await this.#bucket.partTargets(key, uploadId, Math.ceil(row.size / partSize));
-      return { artifactId, parts: { partSize, targets: [...targets] } };
+      return { artifactId, parts: { partSize, targets: [...targets], uploadId } };
     });
   }
 

@@ -1,8 +1,9 @@
 import type { Hash } from 'node:crypto';
-import type { ArtifactPlan } from '@ritmo/protocol';
+import type { ArtifactFile, ArtifactPlan } from '@ritmo/protocol';
 import type { Clock } from '../executor/host.js';
 import type { ArtifactTransport, Lease } from '../transport/transport.js';
 import { MeasuredBody } from './measured-body.js';
+import type { SentParts } from './sent-parts.js';
 import type { Slots } from './slots.js';
 import type { ArtifactSource } from './store.js';
 
@@ -14,7 +15,15 @@ export interface Upload {
   readonly random: () => number;
   /** Bounds the parts that are in memory, over all files. */
   readonly slots: Slots;
+  readonly sentParts: SentParts;
   readonly progress: (bytes: number) => void;
+}
+
+/** A file and where the server wants it. */
+export interface PlannedFile {
+  readonly source: ArtifactSource;
+  readonly file: ArtifactFile;
+  readonly plan: ArtifactPlan | undefined;
 }
 
 /** What the store is told of a file that has arrived. */

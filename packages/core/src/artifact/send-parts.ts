@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { ArtifactPlan } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
 import { MeasuredBody } from './measured-body.js';
-import { put, type Sent, type Upload } from './put-range.js';
+import { type PlannedFile, put, type Sent, type Upload } from './put-range.js';
 import type { ArtifactSource } from './store.js';
 
 /** Parts up to here are held in memory, several at once; larger ones pass through one after the other. */
@@ -17,12 +17,15 @@ export class PartsDone {
   hash: Hash = createHash('sha256');
   hashed = 0;
   #partSize = 0;
+  #uploadId = '';
 
-  /** Parts of another size are other parts. */
-  startWith(partSize: number): void {
-    if (this.#partSize === partSize) return;
+  /** Parts of another size, or of another upload, are other parts. */
+  startWith(partSize: number, uploadId: string, before: ReadonlyMap<number, string>): void {
+    if (this.#partSize === partSize && this.#uploadId === uploadId) return;
     this.#partSize = partSize;
+    this.#uploadId = uploadId;
     this.etags.clear();
+    for (const [index, etag] of before) this.etags.set(index, etag);
     this.hash = createHash('sha256');
     this.hashed = 0;
   }
@@ -45,8 +48,8 @@ export class PartsDone {
  */
 export async function sendParts(
   upload: Upload,
-  source: ArtifactSource,
-  { partSize, targets }: Plan,
+  { source, file: { artifactId } }: Pick<PlannedFile, 'source' | 'file'>,
+  { partSize, targets, uploadId }: Plan,
   done: PartsDone,
   signal: AbortSignal,
 ): Promise<Sent> {
@@ -55,14 +58,19 @@ export async function sendParts(
       retryable: false,
     });
   }
-  done.startWith(partSize);
+  const { sentParts } = upload;
+  done.startWith(partSize, uploadId ?? '', sentParts.find(artifactId, uploadId ?? '', partSize));
+  const keepEtag = (index: number, etag: string) => {
+    done.etags.set(index, etag);
+    if (uploadId !== undefined) sentParts.add(artifactId, uploadId, partSize, index, etag);
+  };
   const sending = new Set<Promise<void>>();
   let failure: { readonly error: unknown } | undefined;
   for (const [index, target] of targets.entries()) {
     if (done.etags.has(index) && index < done.hashed) continue;
     const range = { start: index * partSize, end: Math.min(source.size, (index + 1) * partSize) };
     try {
-      const { arrived } = await beginPart(upload, source, { index, target, ...range }, done, signal);
+      const { arrived } = await beginPart(upload, source, { index, target, ...range, keepEtag }, done, signal);
       const tracked: Promise<void> = arrived
         .catch((error: unknown) => void (failure ??= { error }))
         .finally(() => sending.delete(tracked));
@@ -83,21 +91,21 @@ interface PartOfFile {
   readonly target: Plan['targets'][number];
   readonly start: number;
   readonly end: number;
+  readonly keepEtag: (index: number, etag: string) => void;
 }
 
 /** Settles once the part was read; `arrived` once the store has it. */
 async function beginPart(
   upload: Upload,
   source: ArtifactSource,
-  { index, target, start, end }: PartOfFile,
+  { index, target, start, end, keepEtag }: PartOfFile,
   done: PartsDone,
   signal: AbortSignal,
 ): Promise<{ readonly arrived: Promise<void> }> {
   const { hash, keep } = done.hashFor(index);
-  const keepEtag = (etag: string | undefined) => void done.etags.set(index, etag ?? '');
   const size = end - start;
-  if (size > heldPartBytes) {
-    keepEtag(await put(upload, source, target, { start, end, hash }, signal));
+  if (size > heldPartBytes && !done.etags.has(index)) {
+    keepEtag(index, (await put(upload, source, target, { start, end, hash }, signal)) ?? '');
     keep();
     return { arrived: Promise.resolve() };
   }
@@ -108,12 +116,13 @@ async function beginPart(
     keep();
     if (done.etags.has(index)) {
       slot[Symbol.dispose]();
+      upload.progress(size);
       return { arrived: Promise.resolve() };
     }
     const sent = upload.transport.upload(upload.lease, target, once(bytes), size, signal);
     const arrived = sent
       .then(({ etag }) => {
-        keepEtag(etag);
+        keepEtag(index, etag ?? '');
         upload.progress(size);
       })
       .finally(() => slot[Symbol.dispose]());

@@ -3,19 +3,12 @@ import type { ArtifactFile, ArtifactPlan } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
 import { waitMs } from '../transport/retry.js';
 import type { Lease } from '../transport/transport.js';
-import { put, type Sent, type Upload } from './put-range.js';
+import { type PlannedFile, put, type Sent, type Upload } from './put-range.js';
 import { PartsDone, sendParts } from './send-parts.js';
 import type { ArtifactRef, ArtifactSource } from './store.js';
 
 /** With growing pauses: about two minutes for a store that does not answer. */
 const maxTries = 12;
-
-/** A file and where the server wants it. */
-export interface PlannedFile {
-  readonly source: ArtifactSource;
-  readonly file: ArtifactFile;
-  readonly plan: ArtifactPlan | undefined;
-}
 
 /** Stores one file. A PUT that fails is repeated on a renewed plan, since its address may have expired. */
 export async function uploadFile(upload: Upload, planned: PlannedFile, signal: AbortSignal): Promise<ArtifactRef> {
@@ -25,10 +18,11 @@ export async function uploadFile(upload: Upload, planned: PlannedFile, signal: A
   let done = new PartsDone();
   for (let tries = 1; ; tries++) {
     try {
-      const { sha256, etags } = await send(upload, source, plan, done, signal);
+      const { sha256, etags } = await send(upload, planned, plan, done, signal);
       if (plan?.stored !== true) {
         // What the store did not keep as it was sent is sent again as a whole.
         done = new PartsDone();
+        upload.sentParts.forget(file.artifactId);
         await transport.complete(lease, file.artifactId, { sha256, ...(etags.length === 0 ? {} : { etags }) }, signal);
       }
       return { name: source.name, path: source.path, uri: uriOf(lease, file), size: source.size, sha256 };
@@ -44,11 +38,12 @@ export async function uploadFile(upload: Upload, planned: PlannedFile, signal: A
 
 async function send(
   upload: Upload,
-  source: ArtifactSource,
+  planned: PlannedFile,
   plan: ArtifactPlan | undefined,
   done: PartsDone,
   signal: AbortSignal,
 ): Promise<Sent> {
+  const { source } = planned;
   const hash = createHash('sha256');
   if (plan?.stored === true) {
     if (source.size > 0) for await (const bytes of source.read()) hash.update(bytes);
@@ -58,7 +53,7 @@ async function send(
     const etag = await put(upload, source, plan.upload, { start: 0, end: source.size, hash }, signal);
     return { sha256: hash.digest('hex'), etags: etag === undefined ? [] : [etag] };
   }
-  if (plan?.parts !== undefined) return sendParts(upload, source, plan.parts, done, signal);
+  if (plan?.parts !== undefined) return sendParts(upload, planned, plan.parts, done, signal);
   throw new RitmoError(
     'RITMO_ARTIFACT_UPLOAD',
     'The API server names no way to store the file that this agent knows.',

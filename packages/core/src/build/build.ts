@@ -310,6 +310,7 @@ export class Build {
         context: this.#context,
         job: this.job,
         lease: this.lease,
+        project: this.#cacheScope,
         succeeded: verdict.outcome === 'succeeded',
         sandbox,
         resume: {

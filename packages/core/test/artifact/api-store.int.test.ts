@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { type ArtifactSource, apiArtifactStore } from '../../src/artifact/index.js';
+import { type ArtifactSource, apiArtifactStore, type JsonStore } from '../../src/artifact/index.js';
 import { artifactIdOf } from '../../src/artifact/api-store.js';
 import { LocalTransport } from '../../src/transport/index.js';
 import { page, refusal, reset } from '../transport/fake-server.js';
@@ -8,11 +8,16 @@ import { aJob, fastClock, lease, memoryLog, transportTo } from '../transport/sup
 import { type ArtifactServer, artifactServer } from './artifact-server.js';
 import { all, each, noResume, sha256, source } from './support.js';
 
-async function store(server: ArtifactServer, sources: Iterable<ArtifactSource>, parallel = 6) {
+async function store(
+  server: ArtifactServer,
+  sources: Iterable<ArtifactSource>,
+  parallel = 6,
+  resume: JsonStore = noResume,
+) {
   const clock = fastClock();
   const log = memoryLog();
   await using transport = transportTo(server, { clock, log });
-  const session = await apiArtifactStore(transport, { parallel, clock }).open(lease, noResume);
+  const session = await apiArtifactStore(transport, { parallel, clock }).open(lease, resume);
   let sent = 0;
   const scope = { signal: new AbortController().signal, progress: (bytes: number) => void (sent += bytes) };
   const refs = await all(session.add(each(sources), scope));
