@@ -216,6 +216,15 @@ export function duration(words: Words): Option<number | undefined> {
   return { value: 'DURATION', ...words, repeat: false, schema: durationWords().optional(), fromTexts: last };
 }
 
+/** As `size`, and `0` for none. */
+export function sizeOrNone(words: Words): Option<number | undefined> {
+  const none = z.literal('0').transform(() => 0);
+  const error = ({ input }: { readonly input?: unknown }) =>
+    `"${String(input)}" is not a size: write 512MiB, 10GiB or 2GB, or 0 for nothing`;
+  const schema = z.union([none, sizeWords()], { error }).optional();
+  return { value: 'SIZE', ...words, repeat: false, schema, fromTexts: last };
+}
+
 /** A size in words, read as bytes. */
 export function size(words: Words): Option<number | undefined> {
   return { value: 'SIZE', ...words, repeat: false, schema: sizeWords().optional(), fromTexts: last };

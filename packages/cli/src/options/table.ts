@@ -14,6 +14,7 @@ import {
   optionsByName,
   pairs,
   size,
+  sizeOrNone,
   text,
   textOr,
   toggle,
@@ -95,8 +96,9 @@ export const options = {
     about: 'folder of this host that builds may read and that leads their PATH; repeatable',
   }),
   maxLogSize: size({ about: 'most of the log of one build that is kept', defaultText: '256MiB' }),
-  minFreeDisk: size({
-    about: 'what is kept free on the disk of --state-dir: while less is, logs of builds are cut as at --max-log-size',
+  minFreeDisk: sizeOrNone({
+    about:
+      'what is kept free on the disk of --state-dir, 0 for nothing: while less is, logs of builds are cut as at --max-log-size',
     defaultText: '1GiB',
   }),
   project: text({

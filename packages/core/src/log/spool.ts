@@ -223,11 +223,11 @@ export class Spool implements LogSource {
   async #close(): Promise<SpoolEnd> {
     const ring = this.#ring;
     this.#ring = undefined;
+    const lastWords = this.#lastWords.take();
     const tailFailure = ring === undefined ? undefined : await this.#tryTail(ring);
     await this.#file.settled();
     const failure = this.#file.failure ?? tailFailure;
-    const lastWords = this.#lastWords.take();
-    if (this.#file.failure !== undefined) await this.#endAfter(this.#file.failure, lastWords);
+    if (failure !== undefined) await this.#endAfter(failure, lastWords);
     this.#ended = true;
     this.#file.wake();
     const { written } = this.#file;
@@ -255,6 +255,7 @@ export class Spool implements LogSource {
       if (this.#file.failure === undefined) await removeRing(this.path);
       return undefined;
     } catch (error) {
+      if (this.#file.failure === undefined) this.#lost = ring.dropped;
       return error instanceof RitmoError ? error : writeFailure(error);
     }
   }
