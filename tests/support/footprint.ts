@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** What an executor has of its host, besides memory. */
 export interface Footprint {
@@ -14,11 +14,20 @@ export interface Footprint {
 export function footprint(folders: readonly string[]): Footprint {
   const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
   return {
-    descriptors: readdirSync('/proc/self/fd').length,
+    descriptors: readdirSync('/proc/self/fd').filter((fd) => !isUserLock(fd)).length,
     files: folders.reduce((sum, folder) => sum + readdirSync(folder, { recursive: true }).length, 0),
     mounts: mounts.filter((line) => folders.some((folder) => line.includes(folder))).length,
     processes: descendants(process.pid),
   };
+}
+
+/** An executor keeps the lock of each user that it has lent once; which these are depends on who else is about. */
+function isUserLock(fd: string): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).includes('/ritmo-users/');
+  } catch {
+    return false;
+  }
 }
 
 function descendants(of: number): number {

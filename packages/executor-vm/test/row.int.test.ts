@@ -9,7 +9,7 @@ const all = { include: ['**'], exclude: [], dotfiles: true, maxFiles: 100, maxBy
 const never = new AbortController().signal;
 
 async function job(bench: Workbench, network: 'none' | 'isolated'): Promise<void> {
-  const box = await bench.sandbox({ network });
+  const box = await bench.sandbox({ network, slot: 0 });
   expect((await sh(box, 'echo text > file; cat file')).stdout).toBe('text\n');
   for await (const entry of box.collect(all, never)) expect(entry.path).toBe('file');
   await box[Symbol.asyncDispose]();

@@ -134,7 +134,8 @@ collect() {
   take "$2" >/run/list
   (
     cd ${root}/workspace
-    xargs -0 sh -c 'echo $$ >/run/collecting; exec tar -c -f - "$@"' sh </run/list >&4 2>/dev/null 3>&-
+    xargs -0 sh -c 'echo $$ >/run/collecting; exec tar -c -f - "$@"' sh </run/list 2>/dev/null 3>&- 4>&- |
+      dd bs=65536 >&4 2>/dev/null 3>&-
     printf '\\001%s\\n' "$1" >&4
     say "done $number"
   ) &
