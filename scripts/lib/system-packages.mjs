@@ -26,6 +26,7 @@ export const programs = [
   { binary: 'docker', package: 'docker.io', why: 'looks for what tests of the docker executor leave behind' },
   { binary: 'iptables', package: 'iptables', why: 'is how the Docker daemon makes networks' },
   { binary: 'docker-registry', package: 'docker-registry', why: 'gives images to tests of the docker executor' },
+  { binary: 'openssl', package: 'openssl', why: 'makes the certificates of a Docker daemon that is reached over TLS' },
   { binary: 'htpasswd', package: 'apache2-utils', why: 'makes a registry of the tests ask for a password' },
   { binary: 'systemd-notify', package: 'systemd', why: 'tells systemd that a worker is ready' },
   { binary: 'zsh', package: 'zsh', why: 'shows that its command lines are completed' },

@@ -116,7 +116,7 @@ export async function runScript(calls: RemoteCalls, container: string, script: s
         try {
           frames.take(chunk);
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       });
       socket.once('end', resolve).once('close', resolve);
