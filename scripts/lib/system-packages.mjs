@@ -27,6 +27,7 @@ export const programs = [
   { binary: 'docker', package: 'docker.io', why: 'looks for what tests of the docker executor leave behind' },
   { binary: 'iptables', package: 'iptables', why: 'is how the Docker daemon makes networks' },
   { binary: 'docker-registry', package: 'docker-registry', why: 'gives images to tests of the docker executor' },
+  { binary: 'openssl', package: 'openssl', why: 'makes the certificates of a Docker daemon that is reached over TLS' },
   { binary: 'htpasswd', package: 'apache2-utils', why: 'makes a registry of the tests ask for a password' },
   { binary: 'gcc', package: 'gcc', why: 'is in the Debian image in which tests of the docker executor build' },
   { binary: 'gencat', package: 'libc6-dev', why: 'is in that image too, for gcc' },

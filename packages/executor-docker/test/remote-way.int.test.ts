@@ -132,11 +132,10 @@ it('leaves a secret in neither inspect, events, history nor on a disk of either 
   );
   expect(shown.length).toBeGreaterThan(0);
   // What the daemon has on its disk is seen where it is: in its own mount namespace.
-  const pid =
-    spawnSync('pgrep', ['-f', `dockerd.*${daemon.address}`], { encoding: 'utf8' }).stdout.split('\n')[0] ?? '';
   const find = (text: string) =>
-    spawnSync('nsenter', ['-t', pid, '-m', 'grep', '-rlsF', '--devices=skip', text, dataRoot], { encoding: 'utf8' })
-      .stdout;
+    spawnSync('nsenter', ['-t', String(daemon.pid), '-m', 'grep', '-rlsF', '--devices=skip', text, dataRoot], {
+      encoding: 'utf8',
+    }).stdout;
   expect({
     inspect: (await docker('inspect', id)).includes(secret),
     execs: JSON.stringify(shown).includes(secret),

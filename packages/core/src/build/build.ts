@@ -92,8 +92,7 @@ export class Build {
 
   /** What heartbeats say of it. */
   get status(): WorkerStatus['running'][number] {
-    const { jobId, epoch } = this.lease;
-    return { jobId, epoch, phase: this.#phase, logBytes: this.#buildLog.bytes };
+    return { jobId: this.lease.jobId, epoch: this.lease.epoch, phase: this.#phase, logBytes: this.#buildLog.bytes };
   }
 
   /** Stops it; cleanup steps still run, except when the lease is lost. The first reason wins. */

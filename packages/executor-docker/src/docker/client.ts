@@ -140,15 +140,19 @@ export class DockerClient {
     return (await this.#call(this.#docker.pull(reference, options as object))) as unknown as Readable;
   }
 
-  /** Makes an image of one layer from a tar archive. */
-  async importImage(tar: Buffer | Readable, repository: string, tag: string): Promise<void> {
+  /** Makes an image of one layer from a tar archive; resolves with its id. */
+  async importImage(tar: Buffer | Readable, repository: string, tag: string): Promise<string> {
     const stream = await this.#call<AsyncIterable<Buffer>>(
       this.#docker.importImage(tar instanceof Readable ? tar : Readable.from([tar]), {
         repo: repository,
         tag,
       }) as unknown as Promise<Readable>,
     );
-    for await (const _ of stream);
+    let said = '';
+    for await (const chunk of stream) said += chunk.toString();
+    const id = /sha256:[0-9a-f]{64}/.exec(said)?.[0];
+    if (id === undefined) throw new DockerError(`The image ${repository} was not imported: ${said.slice(0, 400)}`, {});
+    return id;
   }
 
   /** Not abortable once it was sent: the daemon would make the container all the same, and nobody knew its id. */

@@ -15,8 +15,8 @@ const startMs = 60_000;
 export interface RemoteDaemon extends AsyncDisposable {
   /** tcp://… */
   readonly address: string;
-  /** Ends the daemon at once; its containers go with `[Symbol.asyncDispose]`. */
-  kill(): Promise<void>;
+  /** Whose mount namespace shows its files. */
+  readonly pid: number;
 }
 
 /** Files as `DOCKER_CERT_PATH` has them, and those of the server. */
@@ -36,7 +36,7 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   // Not `none`: a daemon that is told so takes away the usual bridge, which is another daemon's.
   const bridge = `rtmt${port}`;
   execFileSync('ip', ['link', 'add', bridge, 'type', 'bridge']);
-  const tls = certificates === undefined ? [] : tlsFlags();
+  const tls = certificates === undefined ? [] : tlsOptions();
   const args = [
     ...['--host', `tcp://127.0.0.1:${port}`, '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
     ...['--pidfile', join(folder, 'pid'), '--bridge', bridge, '--iptables=false', '--log-level', 'warn', ...tls],
@@ -67,12 +67,12 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   }
   return {
     address: `tcp://127.0.0.1:${port}`,
-    kill: () => end(daemon, 'SIGKILL'),
+    pid: daemon.pid ?? 0,
     [Symbol.asyncDispose]: () => stop(daemon, folder, bridge),
   };
 }
 
-function tlsFlags(): string[] {
+function tlsOptions(): string[] {
   const path = (name: string) => `/run/ritmo-test-certificates/${name}.pem`;
   return ['--tlsverify', '--tlscacert', path('ca'), '--tlscert', path('server-cert'), '--tlskey', path('server-key')];
 }
