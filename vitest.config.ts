@@ -26,6 +26,12 @@ function cannotRun(): { readonly integration: string[]; readonly e2e: string[] }
 }
 
 const left = cannotRun();
+/** Need the S3 server that `npm test` gets (scripts/lib/s3-server.mjs). */
+const signed = 'packages/artifacts-s3/test/signed.int.test.ts';
+if (process.env['CI'] !== 'true' && !existsSync('node_modules/.cache/ritmo/weed')) {
+  left.integration.push(signed);
+  process.stderr.write(`Not run: ${signed}. It needs SeaweedFS, which \`npm test\` gets where it can.\n`);
+}
 
 /** A project that reads our packages from their sources, so that no test needs a build. */
 function project(test: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {

@@ -1,4 +1,5 @@
 import { artifacts } from './artifacts/s3.js';
+import { signedArtifacts } from './artifacts/signed.js';
 import { cancel } from './system/cancel.js';
 import { loud } from './log/loud.js';
 import { printToReader } from './log/print-to-reader.js';
@@ -9,6 +10,7 @@ import { idle } from './system/idle.js';
 import { latency } from './system/latency.js';
 import { manyJobs } from './system/many-jobs.js';
 import { machines } from './vm/machines.js';
+import { vmRow } from './vm/row.js';
 import { throughput } from './system/throughput.js';
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
@@ -17,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   idle,
   'many-jobs': manyJobs,
   artifacts,
+  'artifacts-signed': signedArtifacts,
   cancel,
   'print-to-reader': printToReader,
   readers,
@@ -24,6 +27,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   process: processStart,
   docker,
   vm: machines,
+  'vm-row': vmRow,
 };
 
 /** `pnpm bench [NAME …]`: whole-process figures of the built command line, each beside its target or its floor. */

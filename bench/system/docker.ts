@@ -7,20 +7,30 @@ import { promisify } from 'node:util';
 import { silentLogger, systemClock } from '@ritmo/agent-core';
 import type { Executor, Network, OutputWriter, Sandbox, SandboxRequest } from '@ritmo/agent-core/executor';
 import { dockerExecutor } from '@ritmo/executor-docker';
-import { figure, milliseconds, percentile } from './figures.js';
+import { LogRecorder, MaskSet } from '../../packages/core/src/log/index.js';
+import { answers, findDockerd, startDaemon } from '../../packages/executor-docker/test/support/daemon.js';
+import { busyboxImage, makeBusyboxImage } from '../../packages/executor-docker/test/support/images.js';
+import { figure, mebibytes, milliseconds, percentile } from './figures.js';
 
 const run = promisify(execFile);
 const rounds = 9;
 const jobsAtOnce = 20;
-const floodBlocks = 15_259;
-const image = process.env['BENCH_IMAGE'] ?? 'busybox';
+const floodBytes = 1_000_000_000;
+const image = busyboxImage;
+/** Lines of a hundred bytes, as fast as busybox can print them. */
+const flood = `yes ${'x'.repeat(99)} | head -c ${floodBytes}`;
 const silent: OutputWriter = { write: () => undefined };
 
-/** The docker executor beside one `docker run --rm` with the same commands; BENCH_IMAGE names an image that is there. */
+/** The docker executor beside one `docker run --rm` with the same commands, on a daemon of its own where none runs. */
 export async function docker(): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), 'ritmo-bench-'));
   await chmod(root, 0o711);
+  const dockerd = findDockerd();
+  const runs = process.env['DOCKER_HOST'] !== undefined || (await answers('/var/run/docker.sock'));
+  const daemon = runs || dockerd === undefined ? undefined : await startDaemon(dockerd);
+  if (daemon !== undefined) process.env['DOCKER_HOST'] = `unix://${daemon.socket}`;
   try {
+    await makeBusyboxImage();
     await mkdir(join(root, 'state'));
     const host = {
       ownerId: `bench-${randomUUID()}`,
@@ -29,21 +39,47 @@ export async function docker(): Promise<void> {
       clock: systemClock,
     };
     await using executor = await dockerExecutor().open(host);
-    for (const network of ['none', executor.capabilities.defaultNetwork] as const) await threeSteps(executor, network);
-    await output(executor);
+    await threeSteps(executor, 'none', 'none');
+    const { defaultNetwork } = executor.capabilities;
+    if (defaultNetwork !== 'none') {
+      figure(
+        'docker run --rm on the bridge of Docker itself',
+        milliseconds(await p50Of(() => dockerRun('bridge'))),
+        '',
+        undefined,
+      );
+      await threeSteps(executor, defaultNetwork, await sameNetwork(executor, host.ownerId));
+    }
+    await output(executor, root);
     await atOnce(executor);
   } finally {
+    await daemon?.[Symbol.asyncDispose]();
+    if (daemon !== undefined) delete process.env['DOCKER_HOST'];
     await rm(root, { recursive: true, force: true });
   }
 }
 
-async function threeSteps(executor: Executor, network: Network): Promise<void> {
+/** The network that our jobs stand on, by the daemon's name: both sides are to be on the same. */
+async function sameNetwork(executor: Executor, owner: string): Promise<string> {
+  await using _ = await sandbox(executor, executor.capabilities.defaultNetwork);
+  const label = `label=dev.ritmo.owner=${owner}`;
+  const { stdout } = await run('docker', ['network', 'ls', '--filter', label, '--format', '{{.Name}}']);
+  return stdout.trim();
+}
+
+async function p50Of(work: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round += 1) times.push(await timed(work));
+  return percentile(times, 0.5);
+}
+
+async function threeSteps(executor: Executor, network: Network, where: string): Promise<void> {
   const floor: number[] = [];
   const lastExit: number[] = [];
   const removed: number[] = [];
   const steps: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    floor.push(await timed(() => dockerRun(network)));
+    floor.push(await timed(() => dockerRun(where)));
     const begin = performance.now();
     const box = await sandbox(executor, network);
     for (const id of ['one', 'two', 'three']) steps.push(await timed(() => step(box, `step-${id}`, `echo ${id}`)));
@@ -68,21 +104,67 @@ function ratio(values: readonly number[], against: (values: readonly number[]) =
   return `${milliseconds(percentile(values, 0.5))} (${against(values).toFixed(2)} x)`;
 }
 
-async function output(executor: Executor): Promise<void> {
+/** Bytes on disk below the daemon's folder. */
+async function daemonBytes(): Promise<number> {
+  const { stdout: folder } = await run('docker', ['info', '--format', '{{.DockerRootDir}}']);
+  // Something may vanish while it is counted.
+  const { stdout } = await run('sh', ['-c', 'du -s -x -B1 "$1" 2>/dev/null; :', 'sh', folder.trim()]);
+  return Number(stdout.split('\t')[0]);
+}
+
+async function output(executor: Executor, root: string): Promise<void> {
   await using box = await sandbox(executor, 'none');
   let bytes = 0;
   let peak = 0;
-  const writer: OutputWriter = {
-    write: (_, chunk) => {
-      bytes += chunk.length;
-      if (bytes % 2 ** 24 < chunk.length) peak = Math.max(peak, process.memoryUsage().rss);
-    },
+  const counted = (chunk: Uint8Array) => {
+    bytes += chunk.length;
+    if (bytes % 2 ** 24 < chunk.length) peak = Math.max(peak, process.memoryUsage().rss);
   };
-  const ms = await timed(() => step(box, 'flood', `dd if=/dev/zero bs=65536 count=${floodBlocks} 2>/dev/null`, writer));
-  const speed = bytes / 1e3 / ms;
-  figure('1 GB of output, to the writer', `${speed.toFixed(0)} MB/s`, '>= 150 MB/s', speed >= 150);
-  figure('memory of this process meanwhile', `${(peak / 2 ** 20).toFixed(0)} MiB`, '< 200 MiB', peak < 200 * 2 ** 20);
+  const spent = process.cpuUsage();
+  const plain = await timed(() => step(box, 'flood', flood, { write: (_, chunk) => counted(chunk) }));
+  const { user, system } = process.cpuUsage(spent);
+  figure('1 GB of output, to a writer', `${speed(bytes, plain).toFixed(0)} MB/s`, '', undefined);
+  figure(
+    'the same, for each second of CPU here',
+    `${speed(bytes, (user + system) / 1e3).toFixed(0)} MB`,
+    '',
+    undefined,
+  );
+  bytes = 0;
+  const path = join(root, 'spool');
+  const options = {
+    path,
+    jobId: 'bench',
+    epoch: 1,
+    clock: systemClock,
+    masks: new MaskSet(),
+    maxBytes: floodBytes * 4,
+  };
+  await using recorder = await LogRecorder.open(options);
+  recorder.stepStarted(0, 'flood', 'flood');
+  const log = recorder.output(0);
+  const write: OutputWriter['write'] = (stream, chunk) => {
+    counted(chunk);
+    return log.write(stream, chunk);
+  };
+  const plainWrite = await timed(() => run('sh', ['-c', `${flood} > "$1"; rm "$1"`, 'sh', join(root, 'plain')]));
+  figure('floor: the same printed into a file', `${speed(floodBytes, plainWrite).toFixed(0)} MB/s`, '', undefined);
+  const before = await daemonBytes();
+  const spentBefore = process.cpuUsage();
+  const spooled = await timed(() => step(box, 'flood-again', flood, { write }));
+  const spooling = process.cpuUsage(spentBefore);
+  const grown = (await daemonBytes()) - before;
+  recorder.stepEnded(0, { code: 0 });
+  await recorder.close();
+  const rate = speed(bytes, spooled);
+  figure('1 GB of output, to the spool', `${rate.toFixed(0)} MB/s`, '>= 150 MB/s', rate >= 150);
+  const cpuRate = speed(bytes, (spooling.user + spooling.system) / 1e3);
+  figure('the same, for each second of CPU here', `${cpuRate.toFixed(0)} MB`, '', undefined);
+  figure("what the daemon's folder grew meanwhile", mebibytes(grown), '0', Math.abs(grown) < 2 ** 20);
+  figure('memory of this process meanwhile', mebibytes(peak), '< 200 MB', peak < 200e6);
 }
+
+const speed = (bytes: number, ms: number) => bytes / 1e3 / ms;
 
 async function atOnce(executor: Executor): Promise<void> {
   const many = Array.from({ length: jobsAtOnce });
@@ -97,10 +179,12 @@ async function atOnce(executor: Executor): Promise<void> {
   );
   figure(`${jobsAtOnce} docker run at once`, milliseconds(floor), '', undefined);
   figure(`${jobsAtOnce} jobs at once`, `${milliseconds(ours)} (${(ours / floor).toFixed(2)} x)`, '', undefined);
+  const { stdout } = await run('docker', ['ps', '-aq', '--filter', 'label=dev.ritmo.job']);
+  const left = stdout.split('\n').filter(Boolean).length;
+  figure('containers that are left of them', String(left), '0', left === 0);
 }
 
-async function dockerRun(network: Network): Promise<void> {
-  const where = network === 'none' ? 'none' : 'bridge';
+async function dockerRun(where: string): Promise<void> {
   await run('docker', ['run', '--rm', '--network', where, image, 'sh', '-c', 'echo one; echo two; echo three']);
 }
 

@@ -1,20 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { ExecutorHost, Logger, OutputWriter, Sandbox, SandboxRequest } from '@ritmo/agent-core/executor';
-import { vmExecutor } from '@ritmo/executor-vm';
+import type { OutputWriter, Sandbox } from '@ritmo/agent-core/executor';
 import { findByEnvironment } from '@ritmo/host-linux';
+import { scope, Workbench } from '../../packages/executor-vm/test/support/bench.js';
 
 const rounds = 8;
 const outputMiB = 64;
@@ -25,24 +14,24 @@ export async function machines(): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'ritmo-bench-vm-'));
   chmodSync(root, 0o711);
   try {
-    const kernel = process.env['RITMO_BENCH_KERNEL'];
-    await using executor = await vmExecutor({
-      ...(kernel === undefined ? {} : { kernel }),
-      cacheDir: join(root, 'cache'),
-      docker: 'none',
-      images: { busybox: { folder: busyboxFolder(join(root, 'image')) } },
-      defaultImage: 'busybox',
-    }).open(hostIn(root));
-    const scope = { signal: never(), progress: () => undefined, record: () => Promise.resolve() };
+    await using bench = await Workbench.open({ cacheDir: join(root, 'cache'), memoryBytes: 1024 * 2 ** 20 });
     const prepare = async (fill: (path: string) => void = () => undefined) => {
-      const volume = await executor.allocate(request, scope);
+      const { volume, request } = await bench.volume({ network: 'none' });
       fill(volume.hostPath);
-      return await executor.prepare(request, volume, scope);
+      const from = performance.now();
+      const sandbox = await bench.executor.prepare(request, volume, scope());
+      return Object.assign(sandbox, { preparedMs: performance.now() - from, id: request.sandboxId });
     };
     const firstMs = await timed(async () => {
       await using _ = await prepare();
     });
-    const [ready, first, ended, memory]: [number[], number[], number[], number[]] = [[], [], [], []];
+    const [ready, first, ended, memory, alone]: [number[], number[], number[], number[], number[]] = [
+      [],
+      [],
+      [],
+      [],
+      [],
+    ];
     for (let i = 0; i < rounds; i++) {
       const from = performance.now();
       await using sandbox = await prepare();
@@ -51,13 +40,21 @@ export async function machines(): Promise<void> {
       await step(sandbox, ['echo', 'x'], { write: () => void (seenAt ||= performance.now()) });
       first.push(seenAt - from);
       ended.push(performance.now() - from);
-      memory.push(privateMiB());
+      alone.push(sandbox.preparedMs);
+      memory.push(privateMiB(`RITMO_VM=${bench.host.ownerId}/${sandbox.id}`));
     }
     print('first job: boots, makes the template and the image', ms(firstMs), '');
     print('allocate and prepare, from the template', ms(median(ready)), `best ${ms(Math.min(...ready))}`);
     print('first byte of the first step', ms(median(first)), `best ${ms(Math.min(...first))}; aim 700`);
     print('end of the first step', ms(median(ended)), `best ${ms(Math.min(...ended))}; aim 1,000`);
     print('private memory of a machine at rest', `${Math.round(median(memory))} MiB`, 'aim 40');
+    const filled: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      await using full = await prepare((path) => fillWith(path));
+      filled.push(full.preparedMs);
+    }
+    const more = `${ms(median(filled))} instead of ${ms(median(alone))}; aim 400 more`;
+    print(`workspace of ${workspaceMiB} MiB in, longer to prepare by`, ms(median(filled) - median(alone)), more);
     await using sandbox = await prepare((path) => fillWith(path));
     let bytes = 0;
     const count = { write: (_: string, chunk: Uint8Array) => void (bytes += chunk.length) };
@@ -75,61 +72,22 @@ export async function machines(): Promise<void> {
 }
 
 function fillWith(path: string): void {
-  for (let i = 0; i < workspaceMiB; i++) writeFileSync(join(path, `file-${i}`), Buffer.alloc(2 ** 20, i + 1));
+  for (let i = 0; i < workspaceMiB * 40; i++) writeFileSync(join(path, `file-${i}`), Buffer.alloc(2 ** 20 / 40, i + 1));
 }
 
 /** Pages that QEMU shares with nobody. */
-function privateMiB(): number {
-  const sizes = findByEnvironment('RITMO_VM=bench/job').map(({ pid }) => {
+function privateMiB(mark: string): number {
+  const sizes = findByEnvironment(mark).map(({ pid }) => {
     const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
     return Number(/^Private_Dirty:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) / 1024;
   });
   return Math.max(...sizes);
 }
 
-function busyboxFolder(root: string): string {
-  const busybox = '/usr/bin/busybox';
-  for (const name of ['bin', 'etc', 'tmp', 'root']) mkdirSync(join(root, name), { recursive: true });
-  copyFileSync(busybox, join(root, 'bin/busybox'));
-  chmodSync(join(root, 'bin/busybox'), 0o755);
-  for (const name of execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n')) {
-    if (name !== 'busybox') symlinkSync('busybox', join(root, 'bin', name));
-  }
-  return root;
-}
-
-const request: SandboxRequest = {
-  jobId: 'job',
-  epoch: 1,
-  sandboxId: 'job',
-  slot: 0,
-  services: [],
-  network: 'none',
-  limits: {},
-  profile: 'standard',
-  deadlineMs: 600_000,
-  onLost: 'fail',
-};
-
 async function step(sandbox: Sandbox, argv: [string, ...string[]], output: OutputWriter): Promise<void> {
-  const scope = { signal: never(), stop: { signal: 'SIGTERM', graceMs: 1_000 }, output } as const;
-  const exit = await sandbox.run({ id: 'step', argv, env: {} }, scope);
+  const stop = { signal: 'SIGTERM', graceMs: 1_000 } as const;
+  const exit = await sandbox.run({ id: 'step', argv, env: {} }, { signal: never(), stop, output });
   if (exit.status !== 'exited' || exit.code !== 0) throw new Error(JSON.stringify(exit));
-}
-
-function hostIn(stateDir: string): ExecutorHost {
-  const nothing = () => undefined;
-  const log: Logger = { child: () => log, debug: nothing, info: nothing, warn: nothing, error: nothing };
-  return {
-    ownerId: 'bench',
-    stateDir,
-    log,
-    clock: {
-      now: () => Date.now(),
-      monotonic: () => performance.now(),
-      sleep: (time, signal) => sleep(time, undefined, signal === undefined ? {} : { signal }),
-    },
-  };
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {

@@ -7,43 +7,50 @@ import { countedLine, countingScript, dockerLab, MortalWorker } from '../support
 import { namesIn } from '../support/witness.js';
 import { brokenLines } from '../support/broken-lines.js';
 
+/** How often the agent is killed in one build; RITMO_KILL_ROUNDS=50 is the whole run. */
+const kills = Number(process.env['RITMO_KILL_ROUNDS'] ?? 4);
+
 describe('a build in a container', () => {
-  it('goes on when its agent is killed again and again, with every loss marked and none larger than allowed', async () => {
-    const lab = await dockerLab();
-    const server = await startServer({ heartbeatMs: 500 });
-    const worker = await MortalWorker.start(server, lab);
-    const id = await server.submit(
-      {
-        name: 'immortal',
-        image: { reference: lab.image, pull: ['never'] },
-        secrets: [{ name: 'TOKEN' }],
-        steps: [
-          { name: 'print', run: countingScript },
-          { name: 'use', run: 'echo "token $TOKEN"; test "$TOKEN" = very-secret-value; exit 0' },
-        ],
-      },
-      { TOKEN: 'very-secret-value' },
-    );
-    await server.when(id, ['running']);
-    while ((await server.output(id)) === '') await delay(5);
-    const kills = 4;
-    for (let kill = 0; kill < kills; kill++) {
-      await delay(Math.random() * 200);
-      await worker.killAndRestart();
-    }
-    await worker.touch('enough');
-    const detail = await server.ended(id);
-    expect(detail).toMatchObject({ state: 'succeeded' });
-    expect(detail.attempts).toHaveLength(1);
-    const records = await server.records(id);
-    const gaps = brokenLines(records, 0, countedLine);
-    expect(gaps.problems).toEqual([]);
-    expect(gaps.marks).toBe(kills);
-    expect(await server.output(id)).toContain('token ***\n');
-    expect(await worker.drain()).toBe(0);
-    for (const folder of ['journal', 'spool']) expect(await namesIn(join(worker.stateDir, folder))).toEqual([]);
-    expect(await worker.residue(lab)).toEqual([]);
-  });
+  it(
+    'goes on when its agent is killed again and again, with every loss marked and none larger than allowed',
+    async () => {
+      const lab = await dockerLab();
+      const server = await startServer({ heartbeatMs: 500 });
+      const worker = await MortalWorker.start(server, lab);
+      const id = await server.submit(
+        {
+          name: 'immortal',
+          image: { reference: lab.image, pull: ['never'] },
+          secrets: [{ name: 'TOKEN' }],
+          steps: [
+            { name: 'print', run: countingScript },
+            { name: 'use', run: 'echo "token $TOKEN"; test "$TOKEN" = very-secret-value; exit 0' },
+          ],
+        },
+        { TOKEN: 'very-secret-value' },
+      );
+      await server.when(id, ['running']);
+      while ((await server.output(id)) === '') await delay(5);
+      for (let kill = 0; kill < kills; kill++) {
+        await delay(Math.random() * 200);
+        await worker.killAndRestart();
+      }
+      await worker.touch('enough');
+      const detail = await server.ended(id);
+      expect(detail).toMatchObject({ state: 'succeeded' });
+      expect(detail.attempts).toHaveLength(1);
+      const records = await server.records(id);
+      const gaps = brokenLines(records, 0, countedLine);
+      expect(gaps.problems).toEqual([]);
+      expect(gaps.marks).toBe(kills);
+      expect(await server.output(id)).toContain('token ***\n');
+      expect(await worker.drain()).toBe(0);
+      for (const folder of ['journal', 'spool']) expect(await namesIn(join(worker.stateDir, folder))).toEqual([]);
+      expect(await worker.residue(lab)).toEqual([]);
+      if (kills > 4) console.log(`${kills} kills, ${records.length} records, ${gaps.lost} bytes lost at them`);
+    },
+    120_000 + kills * 30_000,
+  );
 
   it('is left to the next agent by a detach, and not a byte of it is lost', async () => {
     const lab = await dockerLab();

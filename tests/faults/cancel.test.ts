@@ -56,6 +56,24 @@ describe('a cancel', () => {
     await worker.ended;
   });
 
+  it('reaches the worker with its next heartbeat where the event stream cannot be had', async () => {
+    const server = await startServer({ heartbeatMs: 1_000 });
+    const proxy = await startFaultProxy(server.url);
+    const isEvents = (call: string) => call.includes('/events');
+    proxy.fault = (call) => (isEvents(call) ? 'reset' : 'pass');
+    await readyWorker(server, { url: proxy.url });
+    const id = await server.submit(silent);
+    await server.when(id, ['running']);
+    while ((await server.records(id)).every(({ k }) => k !== 'step'))
+      await new Promise((resolve) => setImmediate(resolve));
+    const isBeat = (call: string) => call.endsWith('/heartbeat');
+    const beats = proxy.calls.filter(isBeat).length;
+    await cancelled(server, id);
+    // One may have been on its way when the cancel came, the next brings it, one more comes while the step ends.
+    expect(proxy.calls.filter(isBeat).length - beats).toBeLessThanOrEqual(3);
+    expect(proxy.calls.some(isEvents)).toBe(true);
+  });
+
   it('that was asked for before the server died is not forgotten', async () => {
     const dataDir = await temporaryFolder();
     const first = await serverProcess(dataDir);

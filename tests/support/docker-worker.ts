@@ -52,11 +52,12 @@ export class MortalWorker {
     server: Pick<TestServer, 'url' | 'registrationTokenFile'>,
     lab: DockerLab,
     flags: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
   ): Promise<MortalWorker> {
     const stateDir = await stateFolder();
     const start = () =>
       readyWorker(server, {
-        ...{ stateDir, isolation: 'docker', env: { DOCKER_HOST: lab.address } },
+        ...{ stateDir, isolation: 'docker', env: { ...env, DOCKER_HOST: lab.address } },
         flags: ['--name', 'mortal', ...flags],
       });
     return new MortalWorker(stateDir, start, await start());

@@ -2,11 +2,16 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 
 /** TCP and UDP on all addresses of this host, IPv4 and IPv6. */
 export class HostService implements AsyncDisposable {
   readonly heard: string[] = [];
+  /** How many TCP connections were made, said they something or not. */
+  connections = 0;
   readonly #tcp: Server = createServer((socket) => {
+    this.connections += 1;
     socket.on('error', () => undefined);
     socket.on('data', (data) => {
       this.heard.push(data.toString().trim());
@@ -37,11 +42,13 @@ export class HostService implements AsyncDisposable {
   }
 }
 
-/** A stand-in for the world: another network namespace behind a cable, and a server in it. */
+/** A stand-in for the world: another network namespace behind a cable, and a server in it, TCP and UDP on one port. */
 export class Outside implements AsyncDisposable {
   readonly name = `rtmt${process.pid}`;
   readonly hostAddresses = ['198.51.100.1', '2001:db8:77::1'];
   readonly addresses = ['198.51.100.2', '2001:db8:77::2'];
+  /** What datagrams said. */
+  readonly heard: string[] = [];
   #server: ChildProcess | undefined;
   port = 0;
 
@@ -55,13 +62,22 @@ export class Outside implements AsyncDisposable {
     ip(`-n ${this.name} address add 2001:db8:77::2/64 dev ${this.name}o nodad`);
     ip(`-n ${this.name} link set ${this.name}o up`);
     const script = `const s = require('node:net').createServer((c) => c.on('error', () => 0).end('from outside'));
-      s.listen(0, '::', () => console.log(s.address().port)); process.stdin.resume().on('end', () => process.exit());`;
+      const u = require('node:dgram').createSocket('udp6', (text) => console.log(String(text)));
+      s.listen(0, '::', () => u.bind(s.address().port, '::', () => console.log(s.address().port)));
+      process.stdin.resume().on('end', () => process.exit());`;
     this.#server = spawn('ip', ['netns', 'exec', this.name, process.execPath, '-e', script], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    const [line] = (await once(this.#server.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-    this.port = Number(line.toString());
+    const lines = createInterface({ input: this.#server.stdout as Readable });
+    const [port] = (await once(lines, 'line')) as [string];
+    this.port = Number(port);
+    lines.on('line', (line) => this.heard.push(line));
     return this;
+  }
+
+  /** Resolves once a datagram has said so. */
+  async hears(text: string): Promise<void> {
+    while (!this.heard.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

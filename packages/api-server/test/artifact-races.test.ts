@@ -93,6 +93,8 @@ test('an upload that a server of the schema before took can be completed', async
   const db = new Libsql(join(api.dataDir, 'ritmo.db'));
   db.exec(`DROP INDEX artifacts_by_upload; DROP INDEX artifacts_listed;
     ALTER TABLE artifacts DROP COLUMN upload_name;
+    DROP INDEX artifacts_by_object; DROP INDEX artifacts_by_size_in_bucket;
+    ALTER TABLE artifacts DROP COLUMN object_key;
     DROP INDEX artifacts_by_size; ALTER TABLE jobs DROP COLUMN project; PRAGMA user_version = 2`);
   db.close();
   await api.boot();

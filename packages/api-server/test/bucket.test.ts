@@ -92,11 +92,15 @@ describe('files of builds in a bucket', () => {
 
   test('go in parts when they are large; a plan that is renewed goes on with the same upload', async () => {
     const first = await planned(big);
-    expect(first.files[0]?.parts).toMatchObject({ partSize: 64 * 1024 ** 2, targets: { length: 3 } });
+    expect(first.files[0]?.parts).toMatchObject({
+      partSize: 8 * 1024 ** 2,
+      targets: { length: 19 },
+      uploadId: 'upload-1',
+    });
     expect(await planned(big)).toEqual(first);
     await Promise.all([planned(big), planned(big)]);
     expect(bucket.uploads.size).toBe(1);
-    const body = { epoch: 1, sha256: sha256('x'), etags: ['a', 'b', 'c'] };
+    const body = { epoch: 1, sha256: sha256(new Uint8Array(bigSize).fill(3)), etags: ['a', 'b', 'c'] };
     expect((await build.call('POST', '/artifacts/artifact-2/complete', { body })).status).toBe(200);
     expect(bucket.objects.get(keyOf('artifact-2'))?.[0]).toBe(3);
   });
@@ -108,6 +112,54 @@ describe('files of builds in a bucket', () => {
     expect((await build.complete('artifact-1', sha256(bytes))).body.error.code).toBe('RITMO_ARTIFACT_UPLOAD');
     expect(await listed()).toEqual([]);
     expect(bucket.objects.size).toBe(0);
+  });
+
+  test('are not listed when other bytes have arrived than those that were sent, and may be sent again', async () => {
+    await planned(small);
+    bucket.objects.set(keyOf('artifact-1'), new TextEncoder().encode('REPORT'));
+    expect((await build.complete('artifact-1', sha256(bytes))).body.error).toMatchObject({
+      code: 'RITMO_ARTIFACT_UPLOAD',
+      retryable: true,
+      message: 'The bytes of report.html in the bucket are not those of the sha256 given.',
+    });
+    expect(await listed()).toEqual([]);
+    expect(bucket.objects.size).toBe(0);
+    await planned(big);
+    const body = { epoch: 1, sha256: sha256('x'), etags: ['a'] };
+    expect((await build.call('POST', '/artifacts/artifact-2/complete', { body })).status).toBe(412);
+    await planned(big);
+    expect([...bucket.uploads]).toEqual(['upload-2']);
+  });
+
+  test('are not sent twice within a project, and each stays for as long as a file has it', async () => {
+    const again = { ...small, artifactId: 'artifact-3', path: 'copy.html', name: 'kept' };
+    await planned(small);
+    expect((await planned(again)).files[0]).not.toHaveProperty('known');
+    bucket.objects.set(keyOf('artifact-1'), bytes);
+    await build.complete('artifact-1', sha256(bytes));
+    expect((await planned(again)).files[0]).toMatchObject({ known: true, upload: {} });
+    expect((await planned({ ...again, sha256: sha256(bytes) })).files).toEqual([
+      { artifactId: 'artifact-3', stored: true },
+    ]);
+    expect(bucket.objects.size).toBe(1);
+    clock.advance(61_000);
+    while ((await listed()).length > 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    const got = await api.fetch('GET', `/v1/jobs/${build.jobId}/artifacts/artifact-3`, api.userToken);
+    expect(await got.text()).toBe('report');
+  });
+
+  test('are sent where their object is gone from the bucket, or the content is another project’s', async () => {
+    await planned(small);
+    bucket.objects.set(keyOf('artifact-1'), bytes);
+    await build.complete('artifact-1', sha256(bytes));
+    const again = { ...small, artifactId: 'artifact-3', path: 'copy.html', sha256: sha256(bytes) };
+    bucket.objects.clear();
+    expect((await planned(again)).files[0]).toMatchObject({ upload: {} });
+    await api.submit({ artifacts: [{ name: 'report', paths: ['**'] }] }, {}, 'other');
+    const other = await (await api.register()).claimOne();
+    const { files } = (await other.plan([again])).body as unknown as Plan;
+    expect(files[0]).not.toHaveProperty('known');
+    expect(files[0]).toMatchObject({ upload: {} });
   });
 
   test('are not taken by the server itself', async () => {

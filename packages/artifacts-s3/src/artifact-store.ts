@@ -12,13 +12,14 @@ import {
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { Bucket } from './client.js';
 import { s3Error } from './errors.js';
+import { KnownContents } from './known-contents.js';
 import type { Manifest, ManifestFile } from './manifest.js';
 import { sendInParts } from './multipart.js';
 import { below, objectKey } from './object-key.js';
 import { type S3Options, type S3Settings, settingsOf } from './options.js';
 import { memoryBytes } from './part-size.js';
 import { readBytes } from './read-bytes.js';
-import { Slots } from './slots.js';
+import { Slots } from '@ritmo/agent-core';
 import { Unfinished } from './unfinished.js';
 
 /** Aborting what is half stored gets so long; what stays is taken up by the next start of the agent. */
@@ -34,9 +35,21 @@ export function s3ArtifactStore(options: S3Options): ArtifactStore {
   const slots = new Slots(settings.parallel, memoryBytes);
   return {
     name: 's3',
-    open: async (lease, resume) => new S3Session(settings, bucket, slots, lease, await Unfinished.open(resume)),
+    async open(lease, resume, project) {
+      const known = project === undefined ? undefined : new KnownContents(bucket, settings.prefix, project);
+      return new S3Session({ settings, bucket, slots, lease, known, unfinished: await Unfinished.open(resume) });
+    },
     [Symbol.asyncDispose]: () => bucket[Symbol.asyncDispose](),
   };
+}
+
+interface SessionParts {
+  readonly settings: S3Settings;
+  readonly bucket: Bucket;
+  readonly slots: Slots;
+  readonly lease: Lease;
+  readonly known: KnownContents | undefined;
+  readonly unfinished: Unfinished;
 }
 
 class S3Session implements ArtifactSession {
@@ -44,14 +57,17 @@ class S3Session implements ArtifactSession {
   readonly #bucket: Bucket;
   readonly #slots: Slots;
   readonly #lease: Lease;
+  readonly #known: KnownContents | undefined;
   readonly #unfinished: Unfinished;
   readonly #files: ManifestFile[] = [];
+  readonly #sent: Array<{ readonly key: string; readonly size: number; readonly sha256: string }> = [];
 
-  constructor(settings: S3Settings, bucket: Bucket, slots: Slots, lease: Lease, unfinished: Unfinished) {
+  constructor({ settings, bucket, slots, lease, known, unfinished }: SessionParts) {
     this.#settings = settings;
     this.#bucket = bucket;
     this.#slots = slots;
     this.#lease = lease;
+    this.#known = known;
     this.#unfinished = unfinished;
   }
 
@@ -72,6 +88,7 @@ class S3Session implements ArtifactSession {
   /** Lists what was stored. */
   async commit(): Promise<void> {
     this.#unfinished.close();
+    for (const file of this.#sent) await this.#known?.add(file, AbortSignal.timeout(abortMs));
     const { jobId, epoch } = this.#lease;
     const whole: Manifest = { version: 1, job: jobId, attempt: epoch, files: this.#files.toSorted(byPath) };
     const bytes = Buffer.from(JSON.stringify(whole));
@@ -106,8 +123,20 @@ class S3Session implements ArtifactSession {
     const sha256 = inParts
       ? await this.#sendInParts(source, key, progress, signal)
       : await this.#sendWhole(source, key, progress, signal);
+    if (this.#settings.verify) await this.#verify(source, key, sha256, signal);
     this.#files.push({ ...file, sha256, key });
     return { name, path, uri: uriOf(this.#bucket.name, key), size, sha256 };
+  }
+
+  async #verify({ path }: ArtifactSource, key: string, sha256: string, signal: AbortSignal): Promise<void> {
+    const hash = createHash('sha256');
+    for await (const bytes of (await this.#bucket.get(key, signal)) ?? []) hash.update(bytes);
+    if (hash.digest('hex') === sha256) return;
+    await this.#bucket.delete(key, signal);
+    throw new RitmoError('RITMO_ARTIFACT_UPLOAD', `${path} came back from the bucket with other bytes.`, {
+      hint: 'The S3 server, or what is on the way to it, changes bytes: have it looked at.',
+      retryable: true,
+    });
   }
 
   async #sendWhole(
@@ -125,17 +154,24 @@ class S3Session implements ArtifactSession {
     return sha256;
   }
 
-  #sendInParts(
+  async #sendInParts(
     source: ArtifactSource,
     key: string,
     progress: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<string> {
-    return sendInParts({
+    const id = sha256Of(JSON.stringify([source.name, source.path])).slice(0, 32);
+    const begun = this.#unfinished.find(id) ?? this.#unfinished.findWhole(id);
+    const had = begun ? undefined : await this.#known?.copyTo(key, source, this.#facts(source), signal);
+    if (had !== undefined) {
+      progress(source.size);
+      return had;
+    }
+    const sha256 = await sendInParts({
       bucket: this.#bucket,
       slots: this.#slots,
       unfinished: this.#unfinished,
-      id: sha256Of(JSON.stringify([source.name, source.path])).slice(0, 32),
+      id,
       key,
       source,
       facts: this.#facts(source),
@@ -143,6 +179,8 @@ class S3Session implements ArtifactSession {
       progress,
       signal,
     });
+    this.#sent.push({ key, size: source.size, sha256 });
+    return sha256;
   }
 
   #facts({ path, mode, expireInMs }: ArtifactSource, sha256?: string) {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { CacheEntry, CacheStore, WantedCache } from '@ritmo/agent-core';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import { Bucket, type Part } from './client.js';
+import { Bucket, type Part, type StoredObject } from './client.js';
+import { evictCaches, type S3CacheLimits } from './evict-caches.js';
 import { below } from './object-key.js';
 import { type S3Options, type S3Settings, settingsOf } from './options.js';
 
@@ -10,34 +11,49 @@ const mebibyte = 1024 ** 2;
 const partBytes = 16 * mebibyte;
 const abortMs = 30_000;
 
+const dayMs = 24 * 60 * 60_000;
+/** So often at most a save looks at all caches: a list of many takes many requests. */
+const evictEveryMs = 10 * 60_000;
+/** A use is written down by a copy of the object onto itself, which takes no larger one. */
+const mostCopied = 5 * 1024 ** 3;
+
 /**
- * Caches in a bucket, as `PREFIX/caches/SCOPE/KEY`. Nothing is removed here: that is for a lifecycle rule of the
- * bucket. Throws RITMO_USAGE for wrong options.
+ * Caches in a bucket, as `PREFIX/caches/SCOPE/KEY`. What was not used for too long is removed, then what was used the
+ * longest ago until the rest is within its size. Throws RITMO_USAGE for wrong options.
  */
-export function s3CacheStore(options: S3Options): CacheStore {
+export function s3CacheStore(options: S3Options, limits: S3CacheLimits = {}): CacheStore {
   const settings = settingsOf(options);
-  return new S3CacheStore(settings, new Bucket(settings));
+  for (const name of ['maxBytes', 'maxAgeMs'] as const)
+    if (limits[name] !== undefined && !(limits[name] >= 0))
+      throw new RitmoError('RITMO_USAGE', `${name} of the caches must be a number from 0 on.`);
+  return new S3CacheStore(settings, new Bucket(settings), limits);
 }
+
+const facts = { contentType: 'application/gzip' };
 
 class S3CacheStore implements CacheStore {
   readonly name = 's3';
   readonly #settings: S3Settings;
   readonly #bucket: Bucket;
+  readonly #limits: Required<S3CacheLimits>;
+  #evictedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(settings: S3Settings, bucket: Bucket) {
+  constructor(settings: S3Settings, bucket: Bucket, limits: S3CacheLimits) {
     this.#settings = settings;
     this.#bucket = bucket;
+    const { maxBytes = Number.POSITIVE_INFINITY, maxAgeMs = 30 * dayMs, now = Date.now } = limits;
+    this.#limits = { maxBytes, maxAgeMs, now };
   }
 
   async find({ scope, key, prefixes }: WantedCache, signal: AbortSignal): Promise<CacheEntry | undefined> {
     const exact = this.#key(scope, key);
     const head = await this.#bucket.head(exact, signal);
-    if (head) return this.#entry(key, exact, head.size);
+    if (head) return this.#entry(key, { key: exact, ...head });
     for (const prefix of prefixes) {
-      let newest: { readonly key: string; readonly size: number; readonly modifiedMs: number } | undefined;
+      let newest: StoredObject | undefined;
       for await (const object of this.#bucket.list(this.#key(scope, prefix), signal))
         if (newest === undefined || object.modifiedMs > newest.modifiedMs) newest = object;
-      if (newest) return this.#entry(this.#nameOf(newest.key, scope), newest.key, newest.size);
+      if (newest) return this.#entry(this.#nameOf(newest.key, scope), newest);
     }
     return undefined;
   }
@@ -51,6 +67,11 @@ class S3CacheStore implements CacheStore {
     const object = this.#key(scope, key);
     if (await this.#bucket.head(object, signal)) return false;
     await this.#send(object, archive(), signal);
+    const now = this.#limits.now();
+    if (now - this.#evictedAtMs >= evictEveryMs) {
+      this.#evictedAtMs = now;
+      await evictCaches(this.#bucket, below(this.#settings.prefix, 'caches/'), object, this.#limits, signal);
+    }
     return true;
   }
 
@@ -67,8 +88,9 @@ class S3CacheStore implements CacheStore {
     return decodeURIComponent(object.slice(this.#key(scope, '').length));
   }
 
-  #entry(key: string, object: string, size: number): CacheEntry {
+  #entry(key: string, { key: object, size, modifiedMs }: StoredObject): CacheEntry {
     const bucket = this.#bucket;
+    const stale = this.#limits.now() - modifiedMs > dayMs && size <= mostCopied;
     return {
       key,
       size,
@@ -81,13 +103,14 @@ class S3CacheStore implements CacheStore {
           yield bytes;
         }
         if (length !== size) throw new RitmoError('RITMO_CACHE_BROKEN', 'The cache cannot be used: it was cut off.');
+        // Where that is refused, its age counts from when it was saved.
+        if (stale) await bucket.touch(object, facts, signal).catch(() => signal.throwIfAborted());
       },
     };
   }
 
   /** One request for what fits into a part, else a multipart upload that appears whole or not at all. */
   async #send(object: string, archive: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
-    const facts = { contentType: 'application/gzip' };
     const parts: Part[] = [];
     let uploadId: string | undefined;
     try {

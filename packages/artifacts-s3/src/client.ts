@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
+  CopyObjectCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
@@ -15,12 +16,12 @@ import {
 } from '@aws-sdk/client-s3';
 import { fromIni } from '@aws-sdk/credential-provider-ini';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { isMissing, s3Error } from './errors.js';
+import type { RitmoError } from '@ritmo/agent-core/executor';
+import { isMissing, isOther, s3Error } from './errors.js';
 import { LeanClient } from './lean-client.js';
 import type { S3Settings } from './options.js';
 
 const connectMs = 10_000;
-const silenceMs = 60_000;
 
 export interface ObjectFacts {
   readonly contentType?: string;
@@ -32,6 +33,12 @@ export interface ObjectFacts {
 export interface HashedBytes {
   readonly bytes: Uint8Array;
   readonly sha256: string;
+}
+
+export interface StoredObject {
+  readonly key: string;
+  readonly size: number;
+  readonly modifiedMs: number;
 }
 
 export interface Part {
@@ -53,7 +60,8 @@ export class Bucket implements AsyncDisposable {
   constructor(settings: S3Settings) {
     this.#settings = settings;
     this.name = settings.bucket;
-    const { endpoint, region, pathStyle, credentials, credentialsFile, profile, parallel, attempts } = settings;
+    const { endpoint, region, pathStyle, credentials, credentialsFile, profile, parallel, attempts, silence } =
+      settings;
     const pool = { keepAlive: true, maxSockets: parallel + 4 };
     const agents = { http: new HttpAgent(pool), https: new HttpsAgent(pool) };
     const chosen =
@@ -79,7 +87,7 @@ export class Bucket implements AsyncDisposable {
       followRegionRedirects: true,
       requestHandler: {
         connectionTimeout: connectMs,
-        socketTimeout: silenceMs,
+        socketTimeout: silence,
         httpAgent: agents.http,
         httpsAgent: agents.https,
       },
@@ -91,7 +99,7 @@ export class Bucket implements AsyncDisposable {
           region: () => this.#client.config.region(),
           keys: () => this.#client.config.credentials(),
           agents,
-          silenceMs,
+          silenceMs: silence,
         });
     // Hands the known hash to the signer, which would else compute it again.
     this.#client.middlewareStack.add(
@@ -162,10 +170,14 @@ export class Bucket implements AsyncDisposable {
   async head(
     key: string,
     signal: AbortSignal,
-  ): Promise<{ readonly size: number; readonly metadata: Readonly<Record<string, string>> } | undefined> {
+  ): Promise<
+    | (Omit<StoredObject, 'key'> & { readonly etag: string; readonly metadata: Readonly<Record<string, string>> })
+    | undefined
+  > {
     const command = new HeadObjectCommand(this.#target(key));
     const found = await this.#unlessMissing(() => this.#client.send(command, { abortSignal: signal }), signal);
-    return found && { size: found.ContentLength ?? 0, metadata: found.Metadata ?? {} };
+    const { ContentLength: size = 0, LastModified, ETag: etag = '', Metadata: metadata = {} } = found ?? {};
+    return found && { size, modifiedMs: LastModified?.getTime() ?? 0, etag, metadata };
   }
 
   /** The bytes of an object; undefined where it is not there. */
@@ -178,10 +190,7 @@ export class Bucket implements AsyncDisposable {
   }
 
   /** Objects whose key begins with `prefix`, in the order of their keys. */
-  async *list(
-    prefix: string,
-    signal: AbortSignal,
-  ): AsyncGenerator<{ readonly key: string; readonly size: number; readonly modifiedMs: number }> {
+  async *list(prefix: string, signal: AbortSignal): AsyncGenerator<StoredObject> {
     for (let token: string | undefined; ; ) {
       const command = new ListObjectsV2Command({
         Bucket: this.name,
@@ -194,6 +203,38 @@ export class Bucket implements AsyncDisposable {
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
       if (token === undefined) return;
     }
+  }
+
+  /** Makes an object of up to 5 GiB one that was modified now; its bytes stay in the bucket. */
+  async touch(key: string, facts: ObjectFacts, signal: AbortSignal): Promise<void> {
+    await this.#call(() => this.#client.send(this.#copying(key, key, facts), { abortSignal: signal }), signal);
+  }
+
+  /** Copies an object of up to 5 GiB within the bucket; false where it is not there, or not the one that is meant. */
+  async copy(
+    from: { readonly key: string; readonly etag: string },
+    key: string,
+    facts: ObjectFacts,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const command = this.#copying(from.key, key, facts, from.etag);
+    const work = () => this.#client.send(command, { abortSignal: signal });
+    const copied = await this.#unlessMissing(work, signal).catch((error: unknown) => {
+      if ((error as RitmoError).cause instanceof Error && isOther((error as RitmoError).cause)) return undefined;
+      throw error;
+    });
+    return copied !== undefined;
+  }
+
+  #copying(from: string, key: string, facts: ObjectFacts, etag?: string): CopyObjectCommand {
+    return new CopyObjectCommand({
+      ...this.#target(key),
+      ...this.#stored(facts),
+      CopySource: `${this.name}/${from.split('/').map(encodeURIComponent).join('/')}`,
+      MetadataDirective: 'REPLACE',
+      ...(etag === undefined ? {} : { CopySourceIfMatch: etag }),
+      ...(this.#settings.tags && etag !== undefined ? { TaggingDirective: 'REPLACE' as const } : {}),
+    });
   }
 
   /** Harmless where it is not there. */

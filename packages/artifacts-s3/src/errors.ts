@@ -10,6 +10,13 @@ export function s3Error(error: unknown, bucket: string): RitmoError {
     const [message, hint, retryable] = known;
     return new RitmoError('RITMO_ARTIFACT_UPLOAD', message, { hint, retryable, cause: error });
   }
+  if (status === undefined && name === 'TimeoutError') {
+    return new RitmoError('RITMO_ARTIFACT_UPLOAD', 'The S3 server takes connections, and answers nothing.', {
+      hint: 'Check that the server is well, and nothing on the way to it stalls; a slow one needs a longer silence=.',
+      retryable: true,
+      cause: error,
+    });
+  }
   if (status === undefined) {
     return new RitmoError('RITMO_ARTIFACT_UPLOAD', `The S3 server does not answer: ${reasonOf(error, name)}.`, {
       hint: 'Check the endpoint of the store, and that the server runs.',
@@ -28,6 +35,11 @@ export function s3Error(error: unknown, bucket: string): RitmoError {
 /** Whether the server says that the object, or the upload, is not there. */
 export function isMissing(error: unknown): boolean {
   return ['NotFound', 'NoSuchKey', 'NoSuchUpload'].includes(nameOf(error)) || statusOf(error) === 404;
+}
+
+/** Whether the server says that the object is another one than was meant. */
+export function isOther(error: unknown): boolean {
+  return statusOf(error) === 412;
 }
 
 type Explained = readonly [message: string, hint: string, retryable: boolean];

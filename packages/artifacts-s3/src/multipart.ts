@@ -4,7 +4,7 @@ import type { ArtifactSource } from '@ritmo/agent-core';
 import type { Bucket, ObjectFacts } from './client.js';
 import { partSizeOf } from './part-size.js';
 import { readBytes } from './read-bytes.js';
-import type { Slots } from './slots.js';
+import type { Slots } from '@ritmo/agent-core';
 import type { Unfinished, UnfinishedUpload } from './unfinished.js';
 
 export interface MultipartParts {

@@ -31,13 +31,15 @@ const schema = z.strictObject({
   kmsKeyId: z.string().min(1).optional(),
   storageClass: z.string().min(1).optional(),
   tags: z.boolean().default(false),
+  verify: z.boolean().default(false),
   parallel: z.int().min(1).max(64).default(16),
   partSize: z
     .int()
     .min(5 * mebibyte)
     .max(16 * mebibyte)
-    .default(8 * mebibyte),
+    .default(6 * mebibyte),
   attempts: z.int().min(1).max(100).default(8),
+  silence: z.int().min(100).max(3_600_000).default(60_000),
 });
 
 /** Where the bucket is, and how things are put there. */
@@ -69,12 +71,16 @@ export interface S3Options {
   readonly storageClass?: string;
   /** Tags objects with `ritmo-expire-days`, for a lifecycle rule of the bucket. Default: off; some servers refuse tags. */
   readonly tags?: boolean;
+  /** Reads each file once from the bucket after it was stored, for servers that check no bytes. Default: off. */
+  readonly verify?: boolean;
   /** Requests at once, over files and parts, 1 to 64. Default: 16. */
   readonly parallel?: number;
-  /** Bytes of a part, 5 to 16 MiB; more for files of over 10,000 parts. Default: 8 MiB. */
+  /** Bytes of a part, 5 to 16 MiB; more for files of over 10,000 parts. Default: 6 MiB. */
   readonly partSize?: number;
   /** Tries of a request that may be repeated. Default: 8. */
   readonly attempts?: number;
+  /** Milliseconds without a byte after which a request counts as lost. Default: 60,000. */
+  readonly silence?: number;
 }
 
 export type S3Settings = z.output<typeof schema>;
@@ -95,7 +101,7 @@ export function settingsOf(options: S3Options): S3Settings {
 }
 
 const hint =
-  's3://BUCKET/PREFIX, with ?endpoint=, region=, pathStyle=, credentialsFile=, profile=, encryption=, kmsKeyId=, storageClass=, tags=, key=, parallel=, partSize= or attempts= where needed.';
+  's3://BUCKET/PREFIX, with ?endpoint=, region=, pathStyle=, credentialsFile=, profile=, encryption=, kmsKeyId=, storageClass=, tags=, verify=, key=, parallel=, partSize=, attempts= or silence= where needed.';
 
 /** `s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=eu-west-1`. Throws RITMO_USAGE. */
 export function parseS3Address(text: string): S3Options {
@@ -116,8 +122,10 @@ export function parseS3Address(text: string): S3Options {
 }
 
 function valueOf(name: string, value: string): unknown {
-  if (['pathStyle', 'tags'].includes(name)) return value === 'true' ? true : value === 'false' ? false : value;
-  if (['parallel', 'partSize', 'attempts'].includes(name)) return /^\d{1,12}$/.test(value) ? Number(value) : value;
+  if (['pathStyle', 'tags', 'verify'].includes(name))
+    return value === 'true' ? true : value === 'false' ? false : value;
+  if (['parallel', 'partSize', 'attempts', 'silence'].includes(name))
+    return /^\d{1,12}$/.test(value) ? Number(value) : value;
   return value;
 }
 

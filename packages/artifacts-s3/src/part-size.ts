@@ -5,7 +5,7 @@ const maxParts = 10_000;
 const mebibyte = 1024 ** 2;
 
 /** Bytes of files and parts that are in memory at once; a part that is larger is there alone. */
-export const memoryBytes = 24 * mebibyte;
+export const memoryBytes = 18 * mebibyte;
 /** Makes 468 GiB of the most parts. */
 const maxPartBytes = 48 * mebibyte;
 

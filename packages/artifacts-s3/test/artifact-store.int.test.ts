@@ -282,6 +282,47 @@ describe('what is wrong is said with a code, a sentence and a hint', () => {
     });
   });
 
+  it('for a server that keeps other bytes, where files are to be verified', async () => {
+    const big = pattern(11 * mebibyte);
+    expect((await store([source('a', 'x'), source('big', big)], { verify: true })).refs).toHaveLength(2);
+    server.faults.push(({ method, path }, _request, response) => {
+      const asked = method === 'GET' && path.endsWith('/b');
+      if (asked) response.writeHead(200).end('y');
+      return asked;
+    });
+    await expect(store([source('b', 'x')], { verify: true })).rejects.toMatchObject({
+      message: 'b came back from the bucket with other bytes.',
+      hint: expect.stringContaining('changes bytes'),
+    });
+    expect(server.count('DELETE')).toBe(1);
+  });
+
+  it('for a server that takes connections and answers nothing, after each try', async () => {
+    let asked = 0;
+    server.faults.push((_seen, request) => {
+      asked += 1;
+      request.resume();
+      return true;
+    });
+    await expect(store([source('a', 'x')], { attempts: 2, silence: 200 })).rejects.toMatchObject({
+      code: 'RITMO_ARTIFACT_UPLOAD',
+      message: 'a could not be stored: The S3 server takes connections, and answers nothing.',
+      retryable: true,
+      hint: expect.stringContaining('silence='),
+    });
+    expect(asked).toBeGreaterThanOrEqual(2);
+  });
+
+  it('but not for one that is slow: that is waited for, and asked once', async () => {
+    server.faults.push((_seen, request, response) => {
+      request.resume();
+      request.once('end', () => setTimeout(() => response.writeHead(200, { ETag: '"1"' }).end(), 150));
+      return true;
+    });
+    await store([source('a', 'x'), source('b', 'y')], { silence: 5_000 });
+    expect(server.count('PUT')).toBe(3);
+  });
+
   it('but not for a clock that is wrong: that of the server is taken, once it is known', async () => {
     const hourMs = 3_600_000;
     let refused = 0;

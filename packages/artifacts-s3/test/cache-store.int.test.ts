@@ -50,6 +50,37 @@ describe('caches in a bucket', () => {
     expect((await caches.find('big'))?.content.equals(bytes)).toBe(true);
   });
 
+  it('are removed once nobody used them for too long, and the longest unused while all are too large', async () => {
+    const hourMs = 60 * 60_000;
+    let later = 0;
+    const limits = { maxAgeMs: 48 * hourMs, maxBytes: 30, now: () => Date.now() + later };
+    const save = async (key: string, scope = 'project') => {
+      await using caches = s3CacheStore({ ...server.options, prefix: 'ci' }, limits);
+      return caches.save(scope, key, () => each([Buffer.alloc(10)]), signal);
+    };
+    const use = async (key: string) => {
+      await using caches = s3CacheStore({ ...server.options, prefix: 'ci' }, limits);
+      const found = await caches.find({ scope: 'project', key, prefixes: [] }, signal);
+      return found && (await all(found.read(signal))).length;
+    };
+    const copies = () => server.seen.filter(({ headers }) => 'x-amz-copy-source' in headers).length;
+    for (const key of ['a', 'b/ ü', 'c']) await save(key);
+    await use('a');
+    expect(copies()).toBe(0);
+    // The server writes whole seconds down.
+    const second = () => Math.floor(Date.now() / 1000);
+    for (const begun = second(); second() === begun; ) await new Promise((resolve) => setTimeout(resolve, 20));
+    later = 25 * hourMs;
+    await use('b/ ü');
+    expect(copies()).toBe(1);
+    await save('d', 'other');
+    expect(await Promise.all(['a', 'b/ ü', 'c'].map(use))).toEqual([undefined, 1, 1]);
+    later = 49 * hourMs;
+    await save('e');
+    expect(await Promise.all(['b/ ü', 'c', 'e'].map(use))).toEqual([undefined, undefined, 1]);
+    expect(() => s3CacheStore(server.options, { maxBytes: -1 })).toThrow('maxBytes of the caches');
+  });
+
   it('leave no unfinished upload when their archive fails, and are not there', async () => {
     await using caches = place();
     async function* failing() {

@@ -15,14 +15,17 @@ export async function openCacheStore(
   find: Find = importPackage,
 ): Promise<CacheStore | undefined> {
   if (cacheStore === 'none') return undefined;
+  const limits = {
+    ...(cacheMaxSize === undefined ? {} : { maxBytes: cacheMaxSize }),
+    ...(cacheMaxAge === undefined ? {} : { maxAgeMs: cacheMaxAge }),
+  };
   if (cacheStore?.startsWith('s3:') === true) {
     const { s3CacheStore, parseS3Address } = await loadS3(find);
-    return s3CacheStore(parseS3Address(cacheStore));
+    return s3CacheStore(parseS3Address(cacheStore), limits);
   }
   if (cacheStore !== undefined) refuseOtherScheme('cache', cacheStore, 'none');
   return folderCacheStore(cacheStore === undefined ? join(stateDir, 'caches') : resolve(cacheStore), {
-    ...(cacheMaxSize === undefined ? {} : { maxBytes: cacheMaxSize }),
-    ...(cacheMaxAge === undefined ? {} : { maxAgeMs: cacheMaxAge }),
+    ...limits,
     ...(cacheMinFree === undefined ? {} : { minFreeBytes: cacheMinFree }),
   });
 }

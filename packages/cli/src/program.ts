@@ -137,10 +137,14 @@ function examplesOf({ examples }: Command): string {
 
 function usage(error: CommanderError, command: Commander): RitmoError {
   const [first = '', suggestion = ''] = error.message.replace(/^error: /, '').split('\n');
-  // With its value, which may be anything, commander finds nothing near.
+  // With its value, which may be anything and a secret too, commander finds nothing near.
   const flag = /^unknown option '(--[^=']+)=/.exec(first)?.[1];
-  const known = command.options.flatMap(({ long, hidden }) => (long === undefined || hidden ? [] : [long]));
-  const meant = flag === undefined ? /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1] : nearest(flag, known);
+  const known = command.options.filter((option) => option.long !== undefined && !option.hidden);
+  const name = flag?.replace(/^--(no-)?/, '');
+  if (known.some((option) => option.name() === name && !option.required && !option.optional))
+    return new RitmoError('RITMO_USAGE', `--${name} takes no value.`, { hint: `Say --${name} or --no-${name}.` });
+  const flags = known.map((option) => `--${option.name()}`);
+  const meant = flag === undefined ? /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1] : nearest(flag, flags);
   const said = flag === undefined ? first : `unknown option '${flag}'`;
   const sentence = `${said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? '' : '.'}`;
   return new RitmoError('RITMO_USAGE', sentence, meant === undefined ? {} : { hint: `Did you mean ${meant}?` });

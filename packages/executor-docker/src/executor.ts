@@ -1,24 +1,22 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import {
   type Executor,
-  type ExecutorCapabilities,
   type ExecutorHost,
   type ImageRequest,
   RitmoError,
   type SandboxRequest,
 } from '@ritmo/agent-core/executor';
-import { openMemoryFolder, tryLoopVolume, UserPool } from '@ritmo/host-linux';
-import { type Daemon, findDaemon } from './docker/address.js';
+import { openMemoryFolder, UserPool } from '@ritmo/host-linux';
+import { findDaemon } from './docker/address.js';
+import { asRitmoError } from './docker/error.js';
 import { DockerExecutor } from './docker-executor.js';
 import { Images } from './image/images.js';
 import { openHostTools } from './job/host-tools.js';
-import type { JobHost } from './job/job-host.js';
 import { JobUsers } from './job/users.js';
-import { Networks } from './network/networks.js';
 import type { ResolvedOptions } from './options.js';
-import { tryOut } from './trial.js';
+import { openWay } from './way/open-way.js';
 
 const memoryBytes = 256 * 1024 * 1024;
 
@@ -38,47 +36,18 @@ export async function openDockerExecutor(options: ResolvedOptions, host: Executo
   const sandboxes = openSandboxesFolder(options, host);
   const pool = new UserPool(options.uidBase);
   const memory = await openMemoryFolder({ path: join(host.stateDir, 'memory'), maxBytes: memoryBytes });
-  let networks: Networks | string = '';
   try {
-    networks = await Networks.open({ docker: client, owner: host.ownerId, addressRange: options.addressRange });
-    const disk = await tryLoopVolume(join(sandboxes, `trial-${randomUUID()}`));
-    const jobs: JobHost = {
-      docker: client,
-      clock: host.clock,
-      log: host.log,
-      options,
-      ownerId: host.ownerId,
-      images: new Images(client, daemon.info, options, host.clock),
-      users: new JobUsers(client, pool),
-      tools: await openHostTools(client),
-      networks: typeof networks === 'string' ? undefined : networks,
-      imageOf: (request) => imageOf(request, options),
-    };
-    await tryOut(jobs, memory.path);
-    const warnings = [
-      ...(typeof networks === 'string'
-        ? [`Networks are not offered: ${networks}. Run the agent as root, with nftables: apt-get install nftables.`]
-        : []),
-      ...(disk === undefined
-        ? []
-        : [`Disk limits are not offered: ${disk}. Run the agent as root: apt-get install e2fsprogs.`]),
-      ...(memory.mayReachDisk ? ['Secrets of jobs may reach a disk: turn swap off, or run the agent as root.'] : []),
-    ];
-    return new DockerExecutor({
-      daemon,
-      jobs,
-      capabilities: capabilitiesOf(daemon, options, jobs.networks !== undefined, disk === undefined),
-      sandboxes,
-      memory,
-      pool,
-      facts: factsOf(daemon, memory.kind, disk === undefined),
-      warnings,
-    });
+    const images = new Images(client, daemon.info, options, host.clock);
+    const imageOf = (request: SandboxRequest) => imageFor(request, options);
+    const users = new JobUsers(client, pool, options.uidBase);
+    const tools = await openHostTools(client);
+    const opened = await openWay({ daemon, options, host, sandboxes, memory, pool, images, users, tools, imageOf });
+    const { clock, log } = host;
+    return new DockerExecutor({ daemon, clock, log, images, imageOf, sweepMs: options.sweepMs, ...opened });
   } catch (error) {
-    if (typeof networks !== 'string') await networks.close();
     await memory[Symbol.asyncDispose]();
     await pool[Symbol.asyncDispose]();
-    throw error;
+    throw asRitmoError(error);
   }
 }
 
@@ -91,46 +60,7 @@ function openSandboxesFolder({ workspaceRoot }: ResolvedOptions, host: ExecutorH
   return folder;
 }
 
-function capabilitiesOf(
-  { info }: Daemon,
-  options: ResolvedOptions,
-  bridges: boolean,
-  disk: boolean,
-): ExecutorCapabilities {
-  const arch = info.architecture === 'amd64' || info.architecture === 'x86_64' ? 'x64' : 'arm64';
-  return {
-    isolation: 'container',
-    defaultNetwork: bridges ? 'isolated' : 'none',
-    images: true,
-    services: bridges,
-    network: [
-      ...(bridges ? (['isolated'] as const) : []),
-      'none',
-      ...(options.allowHostNetwork ? (['host'] as const) : []),
-    ],
-    limits: ['cpu', 'memory', 'pids', ...(disk ? (['disk'] as const) : [])],
-    os: ['linux'],
-    arch: [arch],
-    separateStderr: true,
-    recover: true,
-  };
-}
-
-function factsOf({ address, info }: Daemon, secretsIn: string, disk: boolean) {
-  return {
-    address,
-    version: info.version,
-    apiVersion: info.apiVersion,
-    storageDriver: info.storageDriver,
-    cgroupVersion: info.cgroupVersion,
-    rootless: info.rootless,
-    diskLimit: disk,
-    fifoWay: true,
-    secretsIn,
-  };
-}
-
-function imageOf({ image }: SandboxRequest, { defaultImage }: ResolvedOptions): ImageRequest {
+function imageFor({ image }: SandboxRequest, { defaultImage }: ResolvedOptions): ImageRequest {
   if (image !== undefined) return image;
   if (defaultImage !== undefined) return { reference: defaultImage, pull: ['if-not-present'] };
   throw new RitmoError('RITMO_IMAGE_INVALID', 'The job names no image, and this worker has no default.', {

@@ -34,6 +34,11 @@ const cidr = z.string().regex(/^(\d{1,3}\.){3}\d{1,3}\/(8|9|1\d|2[0-2])$/, {
 export const optionsSchema = z.strictObject({
   /** `unix:///path`, `tcp://host:port`; by default DOCKER_HOST, then the sockets that are usual. */
   address: z.string().optional(),
+  /**
+   * `fifo`: over FIFOs in folders that daemon and agent share. `remote`: over the daemon's API alone. By default the first
+   * that works, found by trying.
+   */
+  way: z.enum(['fifo', 'remote']).optional(),
   /** Image of jobs that name none; such jobs are refused where absent. */
   defaultImage: z.string().min(1).optional(),
   /** Globs over full image names (`docker.io/library/node:22`); a job that names another is refused. */
@@ -57,6 +62,11 @@ export const optionsSchema = z.strictObject({
   pullIdleMs: z.int().positive().default(120_000),
   /** How often strays of this installation are looked for, in milliseconds; one that is seen twice is removed. */
   sweepMs: z.int().positive().default(300_000),
+  /**
+   * How a limit of disk is held: by a file system of that size where the agent may mount one, else by counting again and
+   * again (`watch`: by counting always).
+   */
+  diskLimit: z.enum(['auto', 'watch']).default('auto'),
   /** Where workspaces lie; by default in the state directory. */
   workspaceRoot: absolutePath.optional(),
   /** First of the users that hardened jobs run as, where the agent is root. */

@@ -46,7 +46,10 @@ export function refuseUnsupported(
   }
   if (limits.diskBytes !== undefined) {
     if (!capabilities.limits.includes('disk'))
-      throw unsupported('a limit of disk', 'The agent must be root, with mkfs.ext4.');
+      throw unsupported(
+        'a limit of disk',
+        'Leave out `limits: { disk }`, or let the agent run on the host of the daemon.',
+      );
     if (limits.diskBytes < smallestLoopVolume)
       throw unsupported(`a disk of less than ${smallestLoopVolume / 2 ** 20} MiB`, 'Ask for more.');
   }

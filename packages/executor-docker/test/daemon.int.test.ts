@@ -18,7 +18,8 @@ it('ends the job with a reason when the daemon dies in the middle of a step, and
   await step.printed('ready');
   await daemon.kill();
   await expect(step.exit).rejects.toMatchObject({
-    code: 'RITMO_SANDBOX_BROKEN',
+    code: 'RITMO_EXECUTOR_UNAVAILABLE',
+    retryable: true,
     message: 'The Docker daemon was lost while the job ran.',
   });
   const report = await worker.executor.probe(AbortSignal.timeout(10_000));
@@ -29,6 +30,27 @@ it('ends the job with a reason when the daemon dies in the middle of a step, and
     code: 'RITMO_EXECUTOR_UNAVAILABLE',
   });
   await worker.abandon();
+});
+
+it('removes what a daemon that died has kept of a job once it is back, and runs the next', async () => {
+  const dockerd = findDockerd();
+  if (dockerd === undefined) throw new Error('this test starts a dockerd, which needs root');
+  await using daemon = await startDaemon(dockerd);
+  const address = `unix://${daemon.socket}`;
+  await makeBusyboxImage(address);
+  await using worker = await Worker.open({ address, sweepMs: 200 });
+  await worker.executor.sweep(new Set(), new AbortController().signal);
+  const box = await worker.box();
+  const step = box.start('echo ready; sleep 600');
+  await step.printed('ready');
+  await daemon.kill();
+  await expect(step.exit).rejects.toMatchObject({ code: 'RITMO_EXECUTOR_UNAVAILABLE' });
+  await expect(box[Symbol.asyncDispose]()).rejects.toMatchObject({ code: 'RITMO_CLEANUP_FAILED', retryable: true });
+  await daemon.restart();
+  while (worker.leftOfJobs().length > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+  await using next = await worker.box();
+  expect((await next.sh('echo fine')).text).toBe('fine\n');
+  expect((await worker.executor.probe(AbortSignal.timeout(10_000))).health).not.toBe('unavailable');
 });
 
 it('says why no daemon was reached, and what mends it', async () => {

@@ -11,7 +11,7 @@ const agent = { uid: 4321, gid: 4321 };
 
 beforeAll(() => makeBusyboxImage());
 
-it('an agent without root collects and deletes what a root container made, and stops what does not heed', async () => {
+it('an agent without root collects and deletes what a root container made, stops what does not heed, and counts its disk', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ritmo-unprivileged-'));
   const socket = (process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock').replace('unix://', '');
   try {
@@ -34,9 +34,10 @@ it('an agent without root collects and deletes what a root container made, and s
     expect(Buffer.concat(failed).toString()).toBe('');
     expect(JSON.parse(Buffer.concat(printed).toString())).toEqual({
       networks: ['none'],
-      limits: ['cpu', 'memory', 'pids'],
+      limits: ['cpu', 'memory', 'pids', 'disk'],
       first: '0\nroot:root 600\n',
       stopped: { status: 'cancelled', reason: 'user', forced: true },
+      filled: expect.objectContaining({ status: 'signalled', signal: 'SIGKILL', limit: 'disk' }),
       collected: ['closed', 'deep/file'],
     });
     const left = await readdir(join(folder, 'state', 'sandboxes'));

@@ -7,13 +7,14 @@ import {
   type MemoryFolder,
   Networks,
   openCgroups,
+  openInstanceFolder,
   openMemoryFolder,
+  removeInstanceFolder,
   tryLoopVolume,
   UserPool,
 } from '@ritmo/host-linux';
 import { seccompFilter } from './confinement/seccomp.js';
 import type { DiskKind } from './disk/job-disk.js';
-import { openInstanceFolder, removeInstanceFolder } from './instance-folder.js';
 import { isRoot } from './job/user.js';
 import { BareLevel } from './level/bare-level.js';
 import { EtcFolders } from './level/etc-folders.js';

@@ -26,6 +26,7 @@ import {
   type Networks,
   type Owner,
   removeGroup,
+  removeInstanceFolder,
   removeTree,
   smallestLoopVolume,
   unlessErrno,
@@ -34,7 +35,6 @@ import {
 } from '@ritmo/host-linux';
 import { type DiskKind, JobDisk } from './disk/job-disk.js';
 import { judge } from './health.js';
-import { removeInstanceFolder } from './instance-folder.js';
 import { EndedJob, findWorkspace } from './job/ended-job.js';
 import { jobFolders } from './job/folders.js';
 import { Job } from './job/job.js';

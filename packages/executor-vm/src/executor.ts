@@ -2,13 +2,21 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Executor, ExecutorHost } from '@ritmo/agent-core/executor';
-import { type Cgroups, type MemoryFolder, Networks, openCgroups, openMemoryFolder, UserPool } from '@ritmo/host-linux';
+import {
+  type Cgroups,
+  type MemoryFolder,
+  Networks,
+  openCgroups,
+  openInstanceFolder,
+  openMemoryFolder,
+  removeInstanceFolder,
+  UserPool,
+} from '@ritmo/host-linux';
 import { chooseAccelerator } from './accelerator/choose.js';
 import { openCache } from './cache-folder.js';
 import { findKernel } from './guest/kernel.js';
 import { helperUsers } from './helper-users.js';
 import { Images } from './image/images.js';
-import { openInstanceFolder, removeInstanceFolder } from './instance-folder.js';
 import { markOf } from './job/job-host.js';
 import type { MachineHost } from './machine/factory.js';
 import type { ResolvedOptions } from './options.js';
@@ -47,7 +55,14 @@ export async function openVmExecutor(options: ResolvedOptions, host: ExecutorHos
       withUser,
       mark,
     });
-    templates = new Templates({ host: machines, cacheDir, mark, log: host.log, withUser });
+    templates = new Templates({
+      host: machines,
+      cacheDir,
+      bootTimeoutMs: options.bootTimeoutMs,
+      mark,
+      log: host.log,
+      withUser,
+    });
     memory = await openMemoryFolder({ path: join(host.stateDir, 'memory'), maxBytes: memoryBytes });
     return new VmExecutor({
       jobs: {

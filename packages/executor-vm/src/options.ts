@@ -57,6 +57,8 @@ export const optionsSchema = z.strictObject({
   cpus: z.int().min(1).max(64).default(1),
   diskBytes: bytes.default(10 * 1024 * mebibyte),
   pids: z.int().min(16).max(100_000).default(4_096),
+  /** How long a machine may take to boot; emulated on a busy host it is many seconds. */
+  bootTimeoutMs: z.int().min(1_000).max(600_000).default(120_000),
   /**
    * Kernel, templates and root filesystems, shared by all agents of a user: /var/cache/ritmo-agent/vm for root, else
    * below the user's cache folder.

@@ -1,28 +1,25 @@
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { RitmoError, type Logger } from '@ritmo/agent-core/executor';
 import { UserPool } from '@ritmo/host-linux';
 import { chooseAccelerator } from './accelerator/choose.js';
 import { openCache } from './cache-folder.js';
 import { findKernel } from './guest/kernel.js';
+import { keepKernelPackage } from './guest/kernel-package.js';
 import { helperUsers } from './helper-users.js';
 import { Images } from './image/images.js';
-import { isRoot } from './job/job-host.js';
 import type { MachineHost } from './machine/factory.js';
 import { machineMemoryMiB } from './machine/settings.js';
 import { optionsSchema, type VmExecutorOptions } from './options.js';
 import { requireTools } from './requirements.js';
 import { bootFiles } from './template/boot-files.js';
 import { ensureTemplate, templateFolder } from './template/template.js';
-import { unavailable } from './unavailable.js';
 
 export interface PrepareRequest {
   readonly options: VmExecutorOptions;
-  /** A kernel package (.deb) to unpack into the cache; it is not installed. */
+  /** A kernel package to keep in the cache: a .deb, or a folder in which one is unpacked. It is not installed. */
   readonly kernelPackage?: string;
   readonly log: Logger;
   /** Told what was done, a sentence each. */
@@ -45,8 +42,13 @@ export async function prepareVm({ options: given, kernelPackage, log, say }: Pre
   );
   const cacheDir = openCache(options);
   if (kernelPackage !== undefined) {
-    await unpackKernel(kernelPackage, cacheDir);
-    say(`Unpacked ${kernelPackage} to ${join(cacheDir, 'kernel')}.`);
+    if (options.kernel !== undefined)
+      throw new RitmoError('RITMO_USAGE', 'Machines boot what `kernel` of the options names, not a kernel package.', {
+        hint: 'Give a package or set `kernel`, and not both.',
+      });
+    const place = join(cacheDir, 'kernel');
+    await keepKernelPackage(kernelPackage, place);
+    say(`Unpacked ${kernelPackage} to ${place}.`);
   }
   const kernel = findKernel(options.kernel, join(cacheDir, 'kernel'));
   const boot = await bootFiles(cacheDir, kernel, tools.busybox);
@@ -68,7 +70,7 @@ export async function prepareVm({ options: given, kernelPackage, log, say }: Pre
     });
     say(`${accelerator === 'kvm' ? 'KVM' : 'Software emulation'}: ${why}.`);
     const hardware = { memoryMiB: machineMemoryMiB(options.memoryBytes), cpus: options.cpus, accelerator };
-    const place = { host: machines, cacheDir, hardware };
+    const place = { host: machines, cacheDir, hardware, bootTimeoutMs: options.bootTimeoutMs };
     const there = existsSync(templateFolder(place));
     await withUser((user, kvmNode) =>
       ensureTemplate({ ...place, user, kvmNode, mark, signal: new AbortController().signal }),
@@ -87,32 +89,5 @@ export async function prepareVm({ options: given, kernelPackage, log, say }: Pre
   } finally {
     await users[Symbol.asyncDispose]();
     rmSync(instance, { recursive: true, force: true });
-  }
-}
-
-async function unpackKernel(file: string, cacheDir: string): Promise<void> {
-  if (!existsSync(file)) throw new RitmoError('RITMO_USAGE', `There is no ${file}.`);
-  const fresh = join(cacheDir, `kernel.${randomUUID()}`);
-  mkdirSync(fresh, { mode: 0o711 });
-  try {
-    await promisify(execFile)('dpkg-deb', ['-x', file, fresh], { timeout: 120_000 });
-    // Throws where it holds none: what was there before stays.
-    findKernel(fresh, '');
-    const place = join(cacheDir, 'kernel');
-    const old = `${fresh}.old`;
-    if (existsSync(place)) renameSync(place, old);
-    renameSync(fresh, place);
-    rmSync(old, { recursive: true, force: true });
-    if (isRoot()) chmodSync(place, 0o711);
-  } catch (error) {
-    if (error instanceof RitmoError) throw error;
-    const said = error instanceof Error ? error.message : String(error);
-    throw unavailable(
-      `${file} cannot be unpacked: ${said}`,
-      'Give a kernel package of Debian or Ubuntu: apt-get install dpkg',
-      error,
-    );
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
   }
 }

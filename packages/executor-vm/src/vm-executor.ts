@@ -2,6 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import {
   type Executor,
   type ExecutorCapabilities,
+  OpenSandboxes,
   type PrepareScope,
   type ProbeReport,
   RitmoError,
@@ -11,10 +12,9 @@ import {
   type SweepReport,
   type WorkspaceVolume,
 } from '@ritmo/agent-core/executor';
-import { type MemoryFolder, unlessErrno } from '@ritmo/host-linux';
+import { type MemoryFolder, removeInstanceFolder, unlessErrno } from '@ritmo/host-linux';
 import { judge } from './health.js';
-import { removeInstanceFolder } from './instance-folder.js';
-import { isSandboxId, jobFolders } from './job/folders.js';
+import { jobFolders } from './job/folders.js';
 import { Job } from './job/job.js';
 import type { JobHost } from './job/job-host.js';
 import { VmSandbox } from './job/sandbox.js';
@@ -40,7 +40,7 @@ export class VmExecutor implements Executor {
   readonly name = executorName;
   readonly capabilities: ExecutorCapabilities;
   readonly #settings: VmExecutorSettings;
-  readonly #jobs = new Map<SandboxId, Job>();
+  readonly #jobs = new OpenSandboxes<Job>();
   #disposed: Promise<void> | undefined;
 
   constructor(settings: VmExecutorSettings) {
@@ -107,18 +107,7 @@ export class VmExecutor implements Executor {
   }
 
   async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {
-    const removed: SandboxId[] = [];
-    const failed: Array<{ id: SandboxId; error: Error }> = [];
-    for (const id of this.#strays(keep)) {
-      signal.throwIfAborted();
-      try {
-        await this.#remove(id);
-        removed.push(id);
-      } catch (error) {
-        failed.push({ id, error: RitmoError.from(error, 'RITMO_CLEANUP_FAILED') });
-      }
-    }
-    return { removed, failed };
+    return await this.#jobs.sweep(this.#found(), keep, signal, (id) => this.#remove(id));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -138,54 +127,41 @@ export class VmExecutor implements Executor {
   #refuse(request: SandboxRequest): void {
     if (this.#disposed !== undefined) throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', 'The executor is closed.');
     refuseUnsupported(request, this.capabilities);
-    if (!isSandboxId(request.sandboxId))
-      throw new RitmoError('RITMO_INTERNAL', `"${request.sandboxId}" is no sandbox id.`);
   }
 
   #newJob(request: SandboxRequest): Job {
     const { jobs, sandboxes, memory } = this.#settings;
     const id = request.sandboxId;
-    if (this.#jobs.has(id)) throw new RitmoError('RITMO_INTERNAL', `There is a sandbox ${id} already.`);
+    this.#jobs.assertFree(id);
     const job: Job = new Job({
       host: jobs,
       request,
       folders: jobFolders(sandboxes, memory.path, id),
-      onDisposed: () => {
-        if (this.#jobs.get(id) === job) this.#jobs.delete(id);
-      },
+      onDisposed: () => this.#jobs.delete(id, job),
     });
-    this.#jobs.set(id, job);
+    this.#jobs.add(id, job);
     return job;
   }
 
-  /** Sandboxes of this installation: those that are open here, that have folders, or of which something runs. */
-  #strays(keep: ReadonlySet<SandboxId>): Set<SandboxId> {
+  /** Names of what may be sandboxes of this installation: what has folders or groups, or runs. */
+  #found(): string[] {
     const { sandboxes, memory, jobs } = this.#settings;
     const named = [sandboxes, memory.path].flatMap(
       (folder) => unlessErrno(['ENOENT'], () => readdirSync(folder)) ?? [],
     );
     const grouped = jobs.cgroups?.names() ?? [];
-    const ids = new Set(
-      [...this.#jobs.keys(), ...named, ...markedSandboxes(jobs.ownerId), ...grouped].filter(isSandboxId),
-    );
-    ids.delete('helper');
-    for (const id of keep) ids.delete(id);
-    return ids;
+    return [...named, ...markedSandboxes(jobs.ownerId), ...grouped].filter((name) => name !== 'helper');
   }
 
   async #remove(id: SandboxId): Promise<void> {
-    const open = this.#jobs.get(id);
-    if (open !== undefined) {
-      await open[Symbol.asyncDispose]();
-      return;
-    }
     const { jobs, sandboxes, memory } = this.#settings;
     await endStrays(jobs, id, jobFolders(sandboxes, memory.path, id));
   }
 
   async #dispose(): Promise<void> {
     const { jobs, memory, instance } = this.#settings;
-    await Promise.all([...this.#jobs.values()].map((job) => job[Symbol.asyncDispose]()));
+    const [failed] = (await this.#jobs.disposeAll()).filter((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     await jobs.templates[Symbol.asyncDispose]();
     // What a sandbox of another agent (not swept yet) has in memory stays.
     if ((unlessErrno(['ENOENT'], () => readdirSync(memory.path)) ?? []).length === 0)

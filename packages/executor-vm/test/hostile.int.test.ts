@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { StepExit } from '@ritmo/agent-core/executor';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { outputScope, sh, Workbench } from './support/bench.js';
@@ -57,9 +58,12 @@ describe('a hostile guest', () => {
     const box = await bench.sandbox();
     const controller = new AbortController();
     const { stepScope, seen } = outputScope({ signal: controller.signal, stop: { signal: 'SIGTERM', graceMs: 200 } });
-    const script = 'echo ready; while :; do kill -STOP -1; sleep 0.1; done';
+    // Not before it was heard: what carries its words is stopped too.
+    const script = 'echo ready; until [ -e go ]; do sleep 0.1; done; while :; do kill -STOP -1; sleep 0.1; done';
     const run = box.run({ id: 'step', argv: ['/bin/sh', '-c', script], env: {} }, stepScope);
     await seen('ready');
+    const go = { kind: 'file' as const, path: 'go', mode: 0o644, mtimeMs: 0, size: 0, body: Readable.from([]) };
+    await box.put([go], box.workdir, never);
     controller.abort({ reason: 'user' });
     expect(await outcome(run.then((exit) => ({ exit })))).toBe('cancelled');
     await box[Symbol.asyncDispose]();

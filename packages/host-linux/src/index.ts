@@ -1,15 +1,22 @@
 /** What executors share on a Linux host. Nothing here knows an executor by name. */
+export { askedFor, isMeant, partsOf, staysInside } from './archive/claims.js';
+export { ArchiveFiles } from './archive/read-archive.js';
+export { Spool } from './archive/spool.js';
+export { tarAround } from './archive/tar-entry.js';
 export { endGroup, removeGroup } from './cgroup/end-group.js';
 export type { Cgroup, Cgroups, GroupEvents, GroupLimitName, GroupLimits, GroupUsage } from './cgroup/group.js';
 export { groupOfProcess, type GroupView } from './cgroup/group-view.js';
 export { openCgroups } from './cgroup/open-cgroups.js';
 export { isNearlyFull } from './disk/free-space.js';
 export { mountLoopVolume, smallestLoopVolume, tryLoopVolume } from './disk/loop-volume.js';
+export { treeSize, type TreeSize, type TreeSizeOptions } from './disk/tree-size.js';
 export { usedSpace } from './disk/used-space.js';
+export { type DiskWatch, type DiskWatchSettings, watchDisk } from './disk/watchdog.js';
 export { errnoOf, unlessErrno } from './errno.js';
 export { collectFiles } from './files/collect.js';
 export { Folder, type FolderItem, hasDescriptorPaths } from './files/folder.js';
 export { type FolderMatch, type GlobRequest, Globs } from './files/globs.js';
+export { openInstanceFolder, removeInstanceFolder } from './files/instance-folder.js';
 export { readOpenFile } from './files/read-file.js';
 export { removeTree } from './files/remove-tree.js';
 export { makePlace, type Owner, removePaths, writeFiles } from './files/write-tree.js';
@@ -45,4 +52,8 @@ export {
 } from './process/table.js';
 export { UserPool, userPoolSize } from './process/user-pool.js';
 export { type HostJob, HostSandbox, type SandboxPlaces, type SettledStep } from './sandbox/host-sandbox.js';
+export { type LimitNames, notOffered, refuseUndeclared } from './sandbox/refuse-undeclared.js';
 export { TimeSlice } from './time-slice.js';
+export { type ConfinedProgram, runConfined, startConfined } from './tool/confined.js';
+export { killConfined } from './tool/kill.js';
+export { runTool } from './tool/run-tool.js';

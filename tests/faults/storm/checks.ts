@@ -36,16 +36,18 @@ export async function brokenPromises(lab: Lab, job: JobDetail, { fault }: Plan):
   const ran = attempts.some(({ records }) => records.some(({ k }) => k === 'step'));
   const unbegun = !ran && job.failure?.code === 'RITMO_AGENT_CRASHED';
   if (job.name === 'loud' && goesOn && !unbegun && job.state !== 'succeeded')
-    broken.push(
-      `a build that nothing hit is ${job.state}${job.failure ? `: ${job.failure.message} (${job.failure.code})` : ''}`,
-    );
+    broken.push(`a build that nothing hit is ${endOf(job)}`);
   if (job.name === 'again' && fault !== 'build' && job.state !== 'succeeded')
-    broken.push(`a build that may run again is ${job.state}`);
+    broken.push(`a build that may run again is ${endOf(job)}`);
   if (job.name === 'early' && job.state !== 'cancelled' && job.state !== 'errored') broken.push(`it is ${job.state}`);
   if (job.name === 'greedy' && job.failure?.code !== 'RITMO_LIMIT_HIT')
     broken.push(`it ended with ${job.failure?.code}`);
   return broken.map((what) => `${job.name} (${job.id}): ${what}`);
 }
+
+/** How it ended and why, with the words of its attempts. */
+const endOf = ({ state, failure, attempts }: JobDetail) =>
+  `${state}${failure ? `: ${failure.message} (${failure.code}, ${failure.retryable ? 'retryable' : 'final'})` : ''}, attempts ${attempts.map((attempt) => attempt.state).join(', ')}`;
 
 /** A job that was cancelled before it began has no log. */
 const began = (job: JobDetail) => job.state !== 'cancelled' || job.startedAt !== undefined;

@@ -74,13 +74,12 @@ export class Artifacts {
     artifactId: string,
     { sha256, etags = [] }: { readonly sha256: string; readonly etags?: readonly string[] | undefined },
   ): Promise<void> {
-    const { artifacts, bucket } = this.#parts;
+    const { bucket } = this.#parts;
     const row = this.#announced(jobId, epoch, artifactId);
     if (row.state === 'stored' && row.sha256 === sha256) return;
     this.#writable(jobId, epoch);
     if (row.place === 'bucket') {
-      await this.#bucketOf(bucket).complete(row, etags);
-      artifacts.setStored(row, sha256);
+      await this.#bucketOf(bucket).complete(row, sha256, etags);
       return;
     }
     await this.#exclusive(() => this.#commit(jobId, epoch, artifactId, sha256));
@@ -162,20 +161,26 @@ export class Artifacts {
   #planOne(job: JobRow, file: ArtifactFile): Planned {
     const { artifacts, bucket } = this.#parts;
     const { artifactId } = file;
-    const known = artifacts.find(job.id, job.epoch, artifactId);
-    if (known && (known.path !== file.path || known.name !== file.name || known.size !== file.size))
+    const before = artifacts.find(job.id, job.epoch, artifactId);
+    if (before && (before.path !== file.path || before.name !== file.name || before.size !== file.size))
       throw new ApiError('RITMO_CONFLICT', `The artifact id ${artifactId} was announced for another file.`);
-    if (known?.state === 'planned' && file.sha256 !== undefined) this.#announceAgain(job, known, file.sha256);
-    const row = known ? this.#announced(job.id, job.epoch, artifactId) : this.#insert(job, file);
+    if (before?.state === 'planned' && file.sha256 !== undefined) this.#announceAgain(job, before, file.sha256);
+    const row = before ? this.#announced(job.id, job.epoch, artifactId) : this.#insert(job, file);
     if (row.state === 'stored') return { answer: { artifactId, stored: true } };
     const url = `/v1/jobs/${job.id}/artifacts/${artifactId}/content`;
     const headers = { 'Content-Type': 'application/octet-stream', [epochHeader]: String(job.epoch) };
-    const worthAsking = row.announced_sha256 === null && row.place === 'disk';
-    const may = worthAsking && artifacts.projectHas(job.project, file.size, undefined);
-    const answer = { artifactId, upload: { url, headers }, ...(may && { known: true }) };
+    const worthAsking = row.announced_sha256 === null;
+    const may = worthAsking && artifacts.findInProject(job.project, row.place, file.size, undefined) !== undefined;
+    const known = may ? { known: true } : {};
+    const answer = { artifactId, upload: { url, headers }, ...known };
     if (row.place === 'disk') return { answer };
-    // Read again: of two calls for one file, the second goes on with the upload that the first began.
-    const inBucket = async () => this.#bucketOf(bucket).plan(this.#announced(job.id, job.epoch, artifactId));
+    const inBucket = async () => {
+      const files = this.#bucketOf(bucket);
+      // Read again: of two calls for one file, the second goes on with the upload that the first began.
+      const now = this.#announced(job.id, job.epoch, artifactId);
+      if (now.state === 'stored' || (await files.share(now, job.project))) return { artifactId, stored: true };
+      return { ...(await files.plan(now)), ...known };
+    };
     return { answer, inBucket };
   }
 
@@ -183,7 +188,7 @@ export class Artifacts {
     const { artifacts, settings, bucket } = this.#parts;
     const empty = file.linkTarget !== undefined || file.size === 0;
     // Only what the same project stored before: an answer that depends on other projects would tell of them.
-    const had = !bucket && file.sha256 !== undefined && artifacts.projectHas(job.project, file.size, file.sha256);
+    const had = !bucket && file.sha256 !== undefined && this.#onDisk(job, file.size, file.sha256);
     const sha256 = empty ? emptySha256 : had ? (file.sha256 ?? null) : null;
     const expireIn = specOf(job).artifacts.find((one) => one.name === file.name)?.expireIn;
     const expiresAt = expireIn === undefined ? null : settings.clock.wall() + expireIn;
@@ -197,7 +202,11 @@ export class Artifacts {
     if (row.announced_sha256 !== null && row.announced_sha256 !== sha256)
       throw new ApiError('RITMO_CONFLICT', `The artifact id ${row.artifact_id} was announced with another sha256.`);
     artifacts.setAnnounced(row, sha256);
-    if (row.place === 'disk' && artifacts.projectHas(job.project, row.size, sha256)) artifacts.setStored(row, sha256);
+    if (row.place === 'disk' && this.#onDisk(job, row.size, sha256)) artifacts.setStored(row, sha256);
+  }
+
+  #onDisk({ project }: JobRow, size: number, sha256: string): boolean {
+    return this.#parts.artifacts.findInProject(project, 'disk', size, sha256) !== undefined;
   }
 
   #announced(jobId: string, epoch: number, artifactId: string): ArtifactRow {

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ApiError, isDiskFull, notFound } from '../errors.js';
-import { syncFolder } from '../logs/open-log.js';
+import { FolderSync } from './folder-sync.js';
 
 const readBytes = 256 * 1024;
 
@@ -16,6 +16,9 @@ export interface Upload {
 export class BlobStore {
   readonly #blobs: string;
   readonly #uploads: string;
+  readonly #folders = new FolderSync();
+  /** Folders below `blobs` whose names are on the disk. */
+  readonly #made = new Set<string>();
   bytesKept = 0;
 
   private constructor(blobs: string, uploads: string) {
@@ -55,7 +58,7 @@ export class BlobStore {
           'RITMO_ARTIFACT_UPLOAD',
           `The file was announced with ${size} bytes; ${length > size ? 'more' : length} arrived.`,
         );
-      await syncFolder(this.#uploads);
+      await this.#folders.sync(this.#uploads);
     } catch (error) {
       await rm(path, { force: true });
       if (isDiskFull(error))
@@ -78,8 +81,10 @@ export class BlobStore {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if (await exists(this.#path(sha256))) await this.discardUpload(name);
     else await rename(join(this.#uploads, name), this.#path(sha256));
-    await syncFolder(folder);
-    await syncFolder(this.#blobs);
+    await this.#folders.sync(folder);
+    if (this.#made.has(folder)) return;
+    await this.#folders.sync(this.#blobs);
+    this.#made.add(folder);
   }
 
   async discardUpload(name: string): Promise<void> {

@@ -1,11 +1,14 @@
 import type { ArtifactPlan } from '@ritmo/protocol';
+import { createHash } from 'node:crypto';
 import { ApiError, notFound } from '../errors.js';
 import type { ArtifactRow, ArtifactStore } from '../store/artifacts.js';
 import type { ArtifactBucket } from './bucket.js';
 
 const mebibyte = 1024 ** 2;
-/** Up to here one PUT; beyond, parts of this size at least. */
-const partBytes = 64 * mebibyte;
+/** Up to here one PUT. */
+const wholeBytes = 16 * mebibyte;
+/** Of a part at the least: a worker holds some of them in memory and sends them at once. */
+const partBytes = 8 * mebibyte;
 /** More would make answers too long. */
 const maxTargets = 1000;
 
@@ -13,6 +16,8 @@ const maxTargets = 1000;
 export class BucketFiles {
   readonly #bucket: ArtifactBucket;
   readonly #rows: ArtifactStore;
+  /** By seq: who asks once more waits for the same. */
+  readonly #completing = new Map<number, Promise<void>>();
 
   constructor(bucket: ArtifactBucket, rows: ArtifactStore) {
     this.#bucket = bucket;
@@ -24,7 +29,7 @@ export class BucketFiles {
     const artifactId = row.artifact_id;
     const key = keyOf(row);
     return bucketCall(async () => {
-      if (row.size <= partBytes) return { artifactId, upload: await this.#bucket.putTarget(key, typeOf(row)) };
+      if (row.size <= wholeBytes) return { artifactId, upload: await this.#bucket.putTarget(key, typeOf(row)) };
       const partSize = partSizeOf(row.size);
       let uploadId = row.upload_id;
       if (uploadId === null) {
@@ -32,22 +37,54 @@ export class BucketFiles {
         this.#rows.setUploadId(row, uploadId);
       }
       const targets = await this.#bucket.partTargets(key, uploadId, Math.ceil(row.size / partSize));
-      return { artifactId, parts: { partSize, targets: [...targets] } };
+      return { artifactId, parts: { partSize, targets: [...targets], uploadId } };
     });
   }
 
-  /** Makes parts one object, and checks that the object has the size that was announced. */
-  async complete(row: ArtifactRow, etags: readonly string[]): Promise<void> {
+  /**
+   * Lists a file that is announced with its sha256 and whose bytes another file of the project has in the bucket; false
+   * where none has, or its object is gone.
+   */
+  async share(row: ArtifactRow, project: string): Promise<boolean> {
+    const sha256 = row.announced_sha256;
+    const other = sha256 === null ? undefined : this.#rows.findInProject(project, 'bucket', row.size, sha256);
+    if (sha256 === null || !other) return false;
+    const there = await bucketCall(() => this.#bucket.size(keyOf(other)));
+    if (there !== row.size) return false;
+    const { upload_id: begun } = row;
+    if (begun !== null) await bucketCall(() => this.#bucket.abort(keyOf(row), begun));
+    this.#rows.setShared(row, sha256, keyOf(other));
+    return true;
+  }
+
+  /** Makes parts one object, reads it once to see that it is what was announced, and lists it. */
+  complete(row: ArtifactRow, sha256: string, etags: readonly string[]): Promise<void> {
+    const running = this.#completing.get(row.seq) ?? this.#complete(row, sha256, etags);
+    this.#completing.set(row.seq, running);
+    const forget = () => void this.#completing.delete(row.seq);
+    running.then(forget, forget);
+    return running;
+  }
+
+  async #complete(row: ArtifactRow, sha256: string, etags: readonly string[]): Promise<void> {
     const key = keyOf(row);
-    const size = await bucketCall(async () => {
+    const found = await bucketCall(async () => {
       if (row.upload_id !== null) await this.#bucket.complete(key, row.upload_id, etags);
-      return this.#bucket.size(key);
+      const bytes = await this.#bucket.read(key);
+      return bytes && measured(bytes, row.size);
     });
-    if (size === row.size) return;
-    if (size === undefined)
+    if (found === undefined)
       throw new ApiError('RITMO_CONFLICT', `No bytes of ${row.path} have arrived.`, { hint: 'Send them first.' });
+    if (found.size === row.size && found.sha256 === sha256) {
+      this.#rows.setStored(row, sha256);
+      return;
+    }
     await bucketCall(() => this.#bucket.delete(key));
-    throw new ApiError('RITMO_ARTIFACT_UPLOAD', `${row.path} was announced with ${row.size} bytes; ${size} arrived.`);
+    this.#rows.setUploadId(row, null);
+    throw new ApiError('RITMO_ARTIFACT_UPLOAD', wrongBytes(row, found.size), {
+      hint: 'Send it again.',
+      retryable: true,
+    });
   }
 
   /** Throws RITMO_NOT_FOUND where the object is gone. */
@@ -57,18 +94,42 @@ export class BucketFiles {
     return bytes;
   }
 
-  /** Removes the object, and an upload that is not complete. */
+  /** Removes the object where no other file has its bytes in it, and an upload that is not complete. */
   async remove(row: ArtifactRow): Promise<void> {
+    const key = keyOf(row);
     await bucketCall(async () => {
-      if (row.state === 'stored') await this.#bucket.delete(keyOf(row));
-      else if (row.upload_id !== null) await this.#bucket.abort(keyOf(row), row.upload_id);
+      if (row.state === 'stored') {
+        if (!this.#rows.sharesObject(row, key, ownerOf(key))) await this.#bucket.delete(key);
+      } else if (row.upload_id !== null) await this.#bucket.abort(keyOf(row), row.upload_id);
     });
   }
 }
 
 /** Names chosen here: nothing that a worker says is part of a key but an id that was checked. */
 function keyOf(row: ArtifactRow): string {
-  return `${row.job_id}/${row.epoch}/${row.artifact_id}`;
+  return row.object_key ?? `${row.job_id}/${row.epoch}/${row.artifact_id}`;
+}
+
+function ownerOf(key: string): readonly [jobId: string, epoch: number, id: string] {
+  const [jobId = '', epoch = '', id = ''] = key.split('/');
+  return [jobId, Number(epoch), id];
+}
+
+/** Reads no more than a byte beyond `most`. */
+async function measured(bytes: AsyncIterable<Uint8Array>, most: number) {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const chunk of bytes) {
+    size += chunk.byteLength;
+    if (size > most) break;
+    hash.update(chunk);
+  }
+  return { size, sha256: hash.digest('hex') };
+}
+
+function wrongBytes({ path, size }: ArtifactRow, arrived: number): string {
+  if (arrived === size) return `The bytes of ${path} in the bucket are not those of the sha256 given.`;
+  return `${path} was announced with ${size} bytes; ${arrived > size ? 'more' : arrived} arrived.`;
 }
 
 /** A worker says it; what is no content type is none. */

@@ -25,6 +25,8 @@ export interface ArtifactRow extends Record<string, unknown> {
   readonly upload_name: string | null;
   /** Of an upload to the bucket in parts. */
   readonly upload_id: string | null;
+  /** Of the object with its bytes, where another file brought it to the bucket. */
+  readonly object_key: string | null;
 }
 
 /** Rows of announced and stored files. */
@@ -82,17 +84,22 @@ export class ArtifactStore {
     );
   }
 
-  /** Whether a job of the project has stored a file of this size, and of this content where it is given. */
-  projectHas(project: string, size: number, sha256: string | undefined): boolean {
-    const row = this.#db.get(
-      `SELECT 1 FROM artifacts JOIN jobs ON jobs.id = artifacts.job_id
-       WHERE artifacts.size = ? AND artifacts.state = 'stored' AND artifacts.place = 'disk' AND jobs.project = ?
+  /** A file of this size that a job of the project has stored in the place, of this content where it is given. */
+  findInProject(
+    project: string,
+    place: ArtifactRow['place'],
+    size: number,
+    sha256: string | undefined,
+  ): ArtifactRow | undefined {
+    // The place is spelt out, as it is in the indexes.
+    return this.#db.get<ArtifactRow>(
+      `SELECT artifacts.* FROM artifacts JOIN jobs ON jobs.id = artifacts.job_id
+       WHERE artifacts.size = ? AND artifacts.state = 'stored' AND artifacts.place = '${place}' AND jobs.project = ?
        ${sha256 === undefined ? '' : 'AND artifacts.sha256 = ?'} LIMIT 1`,
       size,
       project,
       ...(sha256 === undefined ? [] : [sha256]),
     );
-    return row !== undefined;
   }
 
   setAnnounced(row: ArtifactRow, sha256: string): void {
@@ -107,6 +114,29 @@ export class ArtifactStore {
   setStored(row: ArtifactRow, sha256: string): void {
     const sql = "UPDATE artifacts SET state = 'stored', upload_name = NULL, sha256 = ? WHERE seq = ?";
     this.#db.run(sql, sha256, row.seq);
+  }
+
+  /** Makes the file one whose bytes are in an object that is there. */
+  setShared(row: ArtifactRow, sha256: string, objectKey: string): void {
+    const sql = "UPDATE artifacts SET state = 'stored', upload_id = NULL, sha256 = ?, object_key = ? WHERE seq = ?";
+    this.#db.run(sql, sha256, objectKey, row.seq);
+  }
+
+  /** Whether a stored file besides this one has its bytes in the object, which the owner brought. */
+  sharesObject(
+    row: ArtifactRow,
+    objectKey: string,
+    owner: readonly [jobId: string, epoch: number, id: string],
+  ): boolean {
+    return (
+      this.#db.get(
+        `SELECT 1 FROM artifacts WHERE seq <> ? AND state = 'stored' AND (object_key = ?
+         OR (place = 'bucket' AND object_key IS NULL AND job_id = ? AND epoch = ? AND artifact_id = ?)) LIMIT 1`,
+        row.seq,
+        objectKey,
+        ...owner,
+      ) !== undefined
+    );
   }
 
   /** Whether a file that is not complete yet has its bytes in this upload. */
@@ -144,7 +174,7 @@ export class ArtifactStore {
     return this.#db.all<ArtifactRow>('SELECT * FROM artifacts WHERE expires_at IS NOT NULL AND expires_at <= ?', now);
   }
 
-  setUploadId(row: ArtifactRow, uploadId: string): void {
+  setUploadId(row: ArtifactRow, uploadId: string | null): void {
     this.#db.run('UPDATE artifacts SET upload_id = ? WHERE seq = ?', uploadId, row.seq);
   }
 

@@ -119,4 +119,9 @@ export const migrations: readonly string[] = [
   ALTER TABLE jobs ADD COLUMN project TEXT NOT NULL DEFAULT 'default';
   CREATE INDEX artifacts_by_size ON artifacts (size) WHERE state = 'stored' AND place = 'disk' AND size > 0;
   `,
+  `
+  ALTER TABLE artifacts ADD COLUMN object_key TEXT;
+  CREATE INDEX artifacts_by_object ON artifacts (object_key) WHERE object_key IS NOT NULL;
+  CREATE INDEX artifacts_by_size_in_bucket ON artifacts (size) WHERE state = 'stored' AND place = 'bucket';
+  `,
 ];

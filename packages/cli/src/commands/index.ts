@@ -123,11 +123,14 @@ export const commands = [
   command({
     name: 'vm',
     about: 'Make what jobs in virtual machines need beforehand: `vm prepare`; fetches nothing',
-    args: ['<prepare>', '[KERNEL.deb]'],
+    args: ['<prepare>', '[KERNEL-PACKAGE]'],
     options: vmKeys,
     examples: [
       ['ritmo-agent vm prepare', 'with the kernel that the host or the options have'],
-      ['ritmo-agent vm prepare linux-image-cloud.deb', "with a distribution's package, unpacked and not installed"],
+      [
+        'ritmo-agent vm prepare linux-image-cloud.deb',
+        "with a distribution's package, unpacked and not installed; or a folder that holds one",
+      ],
     ],
     load: async () => (await import('./vm.js')).vm,
   }),

@@ -216,6 +216,15 @@ export function duration(words: Words): Option<number | undefined> {
   return { value: 'DURATION', ...words, repeat: false, schema: durationWords().optional(), fromTexts: last };
 }
 
+/** As `size`, and `0` for none. */
+export function sizeOrNone(words: Words): Option<number | undefined> {
+  const none = z.literal('0').transform(() => 0);
+  const error = ({ input }: { readonly input?: unknown }) =>
+    `"${String(input)}" is not a size: write 512MiB, 10GiB or 2GB, or 0 for nothing`;
+  const schema = z.union([none, sizeWords()], { error }).optional();
+  return { value: 'SIZE', ...words, repeat: false, schema, fromTexts: last };
+}
+
 /** A size in words, read as bytes. */
 export function size(words: Words): Option<number | undefined> {
   return { value: 'SIZE', ...words, repeat: false, schema: sizeWords().optional(), fromTexts: last };
@@ -227,10 +236,16 @@ export function optionsByName(words: Words): Option<Readonly<Record<string, unkn
     value: 'NAME=JSON',
     ...words,
     repeat: true,
-    schema: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
-    fromTexts: (texts) => Object.assign({}, ...texts.map(namedJson)),
+    schema: z.record(z.string(), z.record(z.string(), z.unknown(), { error: mapWanted })).default({}),
+    fromTexts(texts) {
+      const maps = texts.map(namedJson);
+      // What is no map is left as a list, which the schema refuses.
+      return maps.every((map) => typeof map === 'object') ? Object.assign({}, ...maps) : texts;
+    },
   };
 }
+
+const mapWanted = 'must be a map (as a flag: a JSON object, NAME={"key": "value"})';
 
 function namedJson(entry: string): unknown {
   const name = /^([^={]+)=/.exec(entry)?.[1];

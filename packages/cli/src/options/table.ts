@@ -14,6 +14,7 @@ import {
   optionsByName,
   pairs,
   size,
+  sizeOrNone,
   text,
   textOr,
   toggle,
@@ -44,7 +45,7 @@ export const options = {
   }),
   isolation: list({
     value: 'NAME',
-    about: 'executor for the builds: docker, process, vm, or a package; repeatable, the first is the default',
+    about: 'executor for the builds: docker, process, vm, a package or ./file.js; repeatable, the first is the default',
     words: ['docker', 'process', 'vm'],
     defaultText: 'docker',
   }),
@@ -70,7 +71,7 @@ export const options = {
     about: 'where the caches of jobs are kept',
     defaultText: 'a folder in the state directory',
   }),
-  cacheMaxSize: size({ about: 'most that the folder of caches holds', defaultText: '10GiB' }),
+  cacheMaxSize: size({ about: 'most that all caches hold', defaultText: '10GiB in a folder, without end in a bucket' }),
   cacheMaxAge: duration({ about: 'caches that were not used for so long are removed', defaultText: '30d' }),
   cacheMinFree: size({ about: 'room on the disk that caches leave free', defaultText: '2GiB' }),
   maxJobs: count({ about: 'end after so many jobs', defaultText: 'without end' }),
@@ -95,8 +96,9 @@ export const options = {
     about: 'folder of this host that builds may read and that leads their PATH; repeatable',
   }),
   maxLogSize: size({ about: 'most of the log of one build that is kept', defaultText: '256MiB' }),
-  minFreeDisk: size({
-    about: 'what is kept free on the disk of --state-dir: while less is, logs of builds are cut as at --max-log-size',
+  minFreeDisk: sizeOrNone({
+    about:
+      'what is kept free on the disk of --state-dir, 0 for nothing: while less is, logs of builds are cut as at --max-log-size',
     defaultText: '1GiB',
   }),
   project: text({

@@ -4,11 +4,10 @@ import type { Clock, Logger } from '../executor/host.js';
 import type { Transport } from '../transport/transport.js';
 import { isFinal } from './final-errors.js';
 import type { Slots } from './slots.js';
+import { lastCallMs } from './take-leave.js';
 
 /** Pause after the server answered a claim with an error that is neither retried nor final, in milliseconds. */
 const refusedPauseMs = 10_000;
-/** How long the offers of an interrupted claim are asked for, in milliseconds. */
-const handBackMs = 5_000;
 
 export interface ClaimLoop {
   readonly transport: Transport;
@@ -57,7 +56,7 @@ async function place(loop: ClaimLoop, offers: readonly Offer[], signal: AbortSig
 /** The interrupted claim may have been answered: the same request id gives what it was answered. */
 async function handBack(loop: ClaimLoop, request: { readonly requestId: string; readonly max: number }): Promise<void> {
   try {
-    const offers = await loop.transport.claim({ ...request, waitMs: 0 }, AbortSignal.timeout(handBackMs));
+    const offers = await loop.transport.claim({ ...request, waitMs: 0 }, AbortSignal.timeout(lastCallMs));
     await Promise.all(offers.map((offer) => loop.release(offer)));
   } catch (error) {
     loop.log.debug({ err: error }, 'offers of the interrupted claim are left to run out');

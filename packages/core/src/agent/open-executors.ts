@@ -132,3 +132,22 @@ export async function closeExecutors(executors: readonly Executor[], log: Logger
     }
   }
 }
+
+/** How long an executor that failed before may take to look for what it left, in milliseconds. */
+const sweepAgainMs = 10_000;
+
+/** Removes what is left in executors that have no build any more. Never rejects. */
+export async function sweepAgain(executors: readonly Executor[], log: Logger): Promise<void> {
+  const none: ReadonlySet<SandboxId> = new Set();
+  await Promise.all(
+    executors.map(async (executor) => {
+      try {
+        const { removed, failed } = await executor.sweep(none, AbortSignal.timeout(sweepAgainMs));
+        if (removed.length + failed.length > 0)
+          log.warn({ executor: executor.name, removed, failed }, 'what a failing executor had left was removed');
+      } catch (error) {
+        log.warn({ err: error, executor: executor.name }, 'what a failing executor left stays until the next start');
+      }
+    }),
+  );
+}

@@ -24,10 +24,11 @@ import type { Held } from './held.js';
 import { eventsLoop } from './events-loop.js';
 import { Heartbeat } from './heartbeat.js';
 import { LeaseWatch } from './lease-watch.js';
-import { closeExecutors, leaveAll, openExecutors } from './open-executors.js';
+import { closeExecutors, leaveAll, openExecutors, sweepAgain } from './open-executors.js';
 import type { AgentPatch, CheckedOptions } from './options.js';
 import { adoptLeftovers, type Leftover } from './recover.js';
 import { isolationOffers, register } from './registration.js';
+import { takeLeave } from './take-leave.js';
 import { Slots } from './slots.js';
 import type { WorkerListener } from './worker-listener.js';
 
@@ -110,6 +111,7 @@ export class Worker {
       secrets: options.secrets,
       state,
       reserve: (job, runs) => this.#reserve(job, runs),
+      doubt: () => this.#health.doubt(),
       worker: name,
       version: options.version ?? ownVersion,
       log,
@@ -251,11 +253,9 @@ export class Worker {
     await this.#stopLoops();
     this.stopReporting();
     if (deregister) {
-      try {
-        await options.transport.deregister(AbortSignal.timeout(5_000));
-      } catch (error) {
-        log.warn({ err: error }, 'the server could not be told that this worker leaves');
-      }
+      await takeLeave(options.transport, log);
+      // No build is left. What an executor could not remove while it failed goes now.
+      if (this.#health.everFailed) await sweepAgain(executors, log);
     }
     await closeExecutors(executors, log);
     await options.transport[Symbol.asyncDispose]();

@@ -6,8 +6,11 @@ import type { Clock } from '../executor/host.js';
 import type { ArtifactTransport, Lease, Transport } from '../transport/transport.js';
 import { contentTypeOf } from './content-type.js';
 import { mapUnordered } from './map-unordered.js';
+import { SentParts } from './sent-parts.js';
+import { Slots } from './slots.js';
 import type { ArtifactRef, ArtifactSession, ArtifactSource, ArtifactStore, UploadScope } from './store.js';
-import { type PlannedFile, uploadFile } from './upload.js';
+import type { PlannedFile } from './put-range.js';
+import { uploadFile } from './upload.js';
 
 export interface ApiArtifactStoreOptions {
   /** Files on their way at once, from 1 to 64. Default: 6. */
@@ -18,6 +21,8 @@ export interface ApiArtifactStoreOptions {
 
 /** A batch is planned once it holds so much, so that uploads begin before all files are collected. */
 const batchBytes = 32 * 1024 * 1024;
+/** Parts of large files that are in memory at once. */
+const heldBytes = 24 * 1024 * 1024;
 /** Names and link targets of one plan call, in characters: it must fit into a body of 4 MiB. */
 const batchChars = 500_000;
 
@@ -36,7 +41,7 @@ export function apiArtifactStore(transport: Transport, options: ApiArtifactStore
   const settings = { parallel, clock: options.clock ?? systemClock, random: options.random ?? Math.random };
   return {
     name: 'api-server',
-    open: async (lease) => new ApiArtifactSession(artifacts, lease, settings),
+    open: async (lease, resume) => new ApiArtifactSession(artifacts, lease, settings, await SentParts.open(resume)),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
@@ -45,16 +50,27 @@ class ApiArtifactSession implements ArtifactSession {
   readonly #transport: ArtifactTransport;
   readonly #lease: Lease;
   readonly #settings: Required<ApiArtifactStoreOptions>;
+  readonly #slots: Slots;
+  readonly #sentParts: SentParts;
 
-  constructor(transport: ArtifactTransport, lease: Lease, settings: Required<ApiArtifactStoreOptions>) {
+  constructor(
+    transport: ArtifactTransport,
+    lease: Lease,
+    settings: Required<ApiArtifactStoreOptions>,
+    sentParts: SentParts,
+  ) {
+    this.#sentParts = sentParts;
     this.#transport = transport;
     this.#lease = lease;
     this.#settings = settings;
+    this.#slots = new Slots(settings.parallel, heldBytes);
   }
 
   add(files: AsyncIterable<ArtifactSource>, scope: UploadScope): AsyncIterable<ArtifactRef> {
     const { parallel, clock, random } = this.#settings;
-    const upload = { transport: this.#transport, lease: this.#lease, clock, random, progress: scope.progress };
+    const [slots, sentParts] = [this.#slots, this.#sentParts];
+    const { progress } = scope;
+    const upload = { transport: this.#transport, lease: this.#lease, clock, random, slots, sentParts, progress };
     const store = async (planned: PlannedFile, signal: AbortSignal) => {
       try {
         return await uploadFile(upload, planned, signal);
@@ -66,10 +82,14 @@ class ApiArtifactSession implements ArtifactSession {
   }
 
   /** Files are listed by the server as each is complete: nothing is left to do. */
-  async commit(): Promise<void> {}
+  async commit(): Promise<void> {
+    this.#sentParts.close();
+  }
 
   /** What is not complete is never listed, and the server removes it with the attempt. */
-  async abort(): Promise<void> {}
+  async abort(): Promise<void> {
+    this.#sentParts.close();
+  }
 
   async *#planned(files: AsyncIterable<ArtifactSource>, signal: AbortSignal): AsyncGenerator<PlannedFile> {
     for await (const batch of batches(files)) {

@@ -9,6 +9,7 @@ export {
 export { contentTypeOf } from './content-type.js';
 export { folderArtifactStore } from './folder-store.js';
 export { mapUnordered } from './map-unordered.js';
+export { Slots } from './slots.js';
 export type {
   ArtifactRef,
   ArtifactSession,

@@ -3,8 +3,11 @@ import type { Lease } from '../transport/transport.js';
 /** Where artifacts go: the API server, S3 or MinIO, a folder. */
 export interface ArtifactStore extends AsyncDisposable {
   readonly name: string;
-  /** One session a build and epoch; `resume` keeps what an interrupted upload needs (part numbers, upload ids). */
-  open(lease: Lease, resume: JsonStore): Promise<ArtifactSession>;
+  /**
+   * One session a build and epoch; `resume` keeps what an interrupted upload needs (part numbers, upload ids). What the
+   * `project` has stored, which the server names, need not be sent again.
+   */
+  open(lease: Lease, resume: JsonStore, project?: string): Promise<ArtifactSession>;
 }
 
 export interface ArtifactSession {

@@ -13,6 +13,8 @@ export interface CollectParts {
   readonly context: BuildContext;
   readonly job: Pick<Job, 'artifacts'>;
   readonly lease: Lease;
+  /** Whose artifacts they are, as the server says. */
+  readonly project?: string | undefined;
   readonly succeeded: boolean;
   readonly sandbox: Pick<Sandbox, 'collect'>;
   readonly resume: JsonStore;
@@ -26,7 +28,7 @@ export interface CollectParts {
  * @throws RITMO_ARTIFACT_UPLOAD where there is none.
  */
 export async function collectArtifacts(parts: CollectParts): Promise<StoredArtifacts> {
-  const { context, lease, ...rest } = parts;
+  const { context, lease, project, ...rest } = parts;
   const { artifacts: store, policy, state, emit, clock } = context;
   if (!store) {
     throw new RitmoError('RITMO_ARTIFACT_UPLOAD', 'The job has artifacts, and this worker has no store for them.', {
@@ -36,7 +38,7 @@ export async function collectArtifacts(parts: CollectParts): Promise<StoredArtif
   }
   return storeArtifacts({
     ...rest,
-    session: await store.open(lease, parts.resume),
+    session: await store.open(lease, parts.resume, project),
     stagingDir: state.stagingDir,
     limits: {
       maxFiles: policy.maxArtifactFiles ?? defaultMaxFiles,

@@ -1,10 +1,11 @@
 import type { Job, Offer, StepResult, WorkerStatus } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
 import type { CancelCause } from '../executor/request.js';
-import type { ResourceUsage, Sandbox } from '../executor/sandbox.js';
-import type { JournalEntry } from '../journal/journal.js';
+import type { Sandbox } from '../executor/sandbox.js';
+import { firstEntry, type JournalEntry } from '../journal/journal.js';
 import type { LogRecorder } from '../log/index.js';
 import type { Lease } from '../transport/transport.js';
+import { accept } from './accept.js';
 import { collectArtifacts } from './artifacts.js';
 import { BuildLog, type SendingEvents } from './build-log.js';
 import { type CacheParts, type RestoredCache, restoreCaches, saveCaches } from './caches.js';
@@ -13,7 +14,7 @@ import type { BuildContext } from './context.js';
 import { after, withDeadline } from './deadline.js';
 import { disposeWatched } from './dispose.js';
 import { finishCrashed } from './leftover.js';
-import { afterStoring, errored, stopped, succeeded, type Verdict } from './outcome.js';
+import { afterStoring, errored, isOfExecutor, stopped, succeeded, type Verdict } from './outcome.js';
 import { prepareSandbox } from './prepare.js';
 import { type BuildProgress, noteGap, type RecoveredSandbox, type StepsProgress } from './progress.js';
 import { handBack } from './hand-back.js';
@@ -45,7 +46,6 @@ export class Build {
   /** What is to be disposed: the volume, then the sandbox around it. */
   #resource: AsyncDisposable | undefined;
   #sandbox: Sandbox | undefined;
-  #usage: ResourceUsage | undefined;
   #steps: readonly StepResult[] = [];
   #artifacts = 0;
   #caches: readonly RestoredCache[];
@@ -73,17 +73,7 @@ export class Build {
     this.#sandbox = recovered?.sandbox;
     this.#resource = recovered?.sandbox;
     this.#caches = entry?.progress?.caches ?? [];
-    this.#entry = entry ?? {
-      version: 1,
-      jobId,
-      epoch,
-      jobName: offer.job.name,
-      claimedAt: new Date(context.clock.now()).toISOString(),
-    };
-  }
-
-  get #masks() {
-    return this.#buildLog.masks;
+    this.#entry = entry ?? firstEntry(offer, context.clock.now());
   }
 
   get #log() {
@@ -95,20 +85,24 @@ export class Build {
     return this.#buildLog.recorder as LogRecorder;
   }
 
+  /** Its steps and artifacts are through: nothing of it can be stopped any more. */
+  get ended(): boolean {
+    return this.#phase === 'finishing';
+  }
+
   /** What heartbeats say of it. */
   get status(): WorkerStatus['running'][number] {
-    const { jobId, epoch } = this.lease;
-    return { jobId, epoch, phase: this.#phase, logBytes: this.#buildLog.bytes };
+    return { jobId: this.lease.jobId, epoch: this.lease.epoch, phase: this.#phase, logBytes: this.#buildLog.bytes };
   }
 
   /** Stops it; cleanup steps still run, except when the lease is lost. The first reason wins. */
   cancel(cause: CancelCause): void {
-    if (this.#cancellation.cancel(cause)) this.#cancelling(cause);
+    if (!this.ended && this.#cancellation.cancel(cause)) this.#cancelling(cause);
   }
 
   /** Stops it with its cleanup steps. */
   abandon(cause: CancelCause): void {
-    if (this.#cancellation.abandon(cause)) this.#cancelling(cause);
+    if (!this.ended && this.#cancellation.abandon(cause)) this.#cancelling(cause);
   }
 
   /** The epoch is not ours any more: everything ends at once, and nothing more of it is sent. */
@@ -139,8 +133,7 @@ export class Build {
   async run(): Promise<{ readonly reported: Promise<void>; readonly released: boolean }> {
     const { emit, clock } = this.#context;
     const { jobId, epoch } = this.lease;
-    const { name } = this.job;
-    emit(this.#recovered ? 'job:adopted' : 'job:claimed', { jobId, epoch, name });
+    emit(this.#recovered ? 'job:adopted' : 'job:claimed', { jobId, epoch, name: this.job.name });
     let room: Disposable | undefined;
     try {
       room = this.#context.reserve(this.job, this.#recovered !== undefined);
@@ -148,17 +141,21 @@ export class Build {
       await (this.#recovered && progress ? this.#reopen(progress) : this.#open());
     } catch (error) {
       room?.[Symbol.dispose]();
-      if (this.#recovered) return await this.#notRecovered(error);
-      return {
-        reported: handBack(this.lease, RitmoError.from(error), { ...this.#context, log: this.#log }),
-        released: true,
-      };
+      return this.#recovered ? await this.#notRecovered(error) : this.#handBack(RitmoError.from(error));
     }
-    const left = Math.max(0, this.job.timeout - (clock.monotonic() - this.#begin));
-    const timeout = after(left, () => this.cancel({ reason: 'job-timeout' }));
-    const { sandbox } = this.#recovered ?? {};
-    const work = sandbox ? this.#runSteps(sandbox, this.#secrets.variables(sandbox)) : this.#work();
-    let verdict = await work.catch((error: unknown) => (this.#left ? succeeded : this.#verdictOf(error)));
+    const passed = clock.monotonic() - this.#begin;
+    const timeout = after(Math.max(0, this.job.timeout - passed), () => this.cancel({ reason: 'job-timeout' }));
+    let verdict = succeeded;
+    try {
+      const { sandbox } = this.#recovered ?? {};
+      verdict = await (sandbox ? this.#runSteps(sandbox, this.#secrets.variables(sandbox)) : this.#work());
+    } catch (error) {
+      if (this.#isUnbegun(error)) {
+        timeout[Symbol.dispose]();
+        return await this.#giveBack(error, room);
+      }
+      if (!this.#left) verdict = this.#verdictOf(error);
+    }
     if (this.#left) {
       timeout[Symbol.dispose]();
       room[Symbol.dispose]();
@@ -173,7 +170,7 @@ export class Build {
     timeout[Symbol.dispose]();
     const cause = this.#cancellation.cause;
     if (cause && verdict.outcome === 'succeeded') verdict = stopped(cause.reason);
-    this.#usage = await this.#sandbox?.usage(AbortSignal.timeout(5_000)).catch(() => undefined);
+    const usage = await this.#sandbox?.usage(AbortSignal.timeout(5_000)).catch(() => undefined);
     this.#phase = 'finishing';
     const durationMs = Math.round(clock.monotonic() - this.#begin);
     const reported = tell({
@@ -184,7 +181,7 @@ export class Build {
       fenced: this.#fenced.signal,
       log: this.#log,
       journal: (change) => this.#journal(change),
-      parts: { verdict, steps: this.#steps, usage: this.#usage, durationMs, artifacts: this.#artifacts },
+      parts: { verdict, steps: this.#steps, usage, durationMs, artifacts: this.#artifacts },
     });
     await this.#dispose();
     room[Symbol.dispose]();
@@ -195,17 +192,17 @@ export class Build {
   /** What must be there before anything of the build is made. */
   async #open(): Promise<void> {
     await this.#context.state.journal.write(this.#entry);
-    const warnings = this.#secrets.hide(this.#masks);
+    const warnings = this.#secrets.hide(this.#buildLog.masks);
     const recorder = await this.#buildLog.open();
     for (const warning of warnings) recorder.note('warn', warning);
   }
 
   /** The log of a build that an agent before this one has begun, with all that it hides. */
   async #reopen(progress: BuildProgress): Promise<void> {
-    const { jobId } = this.lease;
-    this.#secrets.hide(this.#masks);
-    await this.#secrets.ask(this.#context.secrets, { jobId, jobName: this.job.name }, this.#cancellation.signal);
-    this.#secrets.hide(this.#masks);
+    this.#secrets.hide(this.#buildLog.masks);
+    const whose = { jobId: this.lease.jobId, jobName: this.job.name };
+    await this.#secrets.ask(this.#context.secrets, whose, this.#cancellation.signal);
+    this.#secrets.hide(this.#buildLog.masks);
     this.#secrets.checkDelivered();
     const recorder = await this.#buildLog.reopen();
     noteGap(recorder, progress);
@@ -232,18 +229,9 @@ export class Build {
 
   /** Never rejects: an epoch that is not accepted is fenced. */
   async #accept(): Promise<void> {
-    const { transport } = this.#context;
-    const { signal } = this.#fenced;
-    try {
-      await transport.accept(this.lease, signal);
-    } catch (error) {
-      if (!signal.aborted) {
-        this.#log.warn({ err: error }, 'the job was not accepted');
-        this.fence();
-      }
-      return;
-    }
-    this.#buildLog.send(this.#recorder, this.#sending, false);
+    const accepted = await accept(this.#context.transport, this.lease, this.#log, this.#fenced.signal);
+    if (accepted) this.#buildLog.send(this.#recorder, this.#sending, false);
+    else this.fence();
   }
 
   get #sending(): SendingEvents {
@@ -261,7 +249,7 @@ export class Build {
       slot: this.#slot,
       context: this.#context,
       secrets: this.#secrets,
-      masks: this.#masks,
+      masks: this.#buildLog.masks,
       recorder: this.#recorder,
       signal: this.#cancellation.signal,
       journal: (change) => this.#journal(change),
@@ -284,7 +272,7 @@ export class Build {
       clock,
       facts: { jobId, epoch, worker },
       secrets,
-      mask: (text) => this.#masks.maskText(text),
+      mask: (text) => this.#buildLog.masks.maskText(text),
       ...(from && { from }),
       ...(recovered?.runningStep !== undefined && { attachable: recovered.runningStep }),
       keep: (progress) => this.#keepProgress(progress),
@@ -321,11 +309,15 @@ export class Build {
         context: this.#context,
         job: this.job,
         lease: this.lease,
+        project: this.#cacheScope,
         succeeded: verdict.outcome === 'succeeded',
         sandbox,
-        resume: this.#resume(),
+        resume: {
+          get: (key: string) => Promise.resolve(this.#entry.uploads?.[key]),
+          set: (key: string, value: unknown) => this.#journal({ uploads: { ...this.#entry.uploads, [key]: value } }),
+        },
         note: (level, text) => this.#buildLog.recorder?.note(level, text),
-        mask: (text) => this.#masks.maskText(text),
+        mask: (text) => this.#buildLog.masks.maskText(text),
         signal: bounded.signal,
       });
       this.#artifacts = stored;
@@ -339,9 +331,9 @@ export class Build {
   /** From here on an agent after this one can go on. */
   async #journalStoring(verdict: Verdict): Promise<void> {
     const { lease, job } = this;
-    const { storing: before } = this.#entry;
-    const parts = { before, lease, job, verdict, steps: this.#steps, secrets: this.#masks.secrets };
-    const keep = async () => this.#journal({ storing: storingState(this.#context.state.masks, parts) });
+    const known = { before: this.#entry.storing, verdict, steps: this.#steps, secrets: this.#buildLog.masks.secrets };
+    const keep = async () =>
+      this.#journal({ storing: storingState(this.#context.state.masks, { lease, job, ...known }) });
     await keep().catch((error: unknown) => this.#log.warn({ err: error }, 'a restart would lose the artifacts'));
   }
 
@@ -350,21 +342,30 @@ export class Build {
     return { context: this.#context, job: this.job, scope: this.#cacheScope, sandbox, note, signal };
   }
 
-  #resume() {
-    return {
-      get: (key: string) => Promise.resolve(this.#entry.uploads?.[key]),
-      set: (key: string, value: unknown) => this.#journal({ uploads: { ...this.#entry.uploads, [key]: value } }),
-    };
-  }
-
   #verdictOf(error: unknown): Verdict {
     const cause = this.#cancellation.cause;
     if (cause) return stopped(cause.reason);
     this.#log.error({ err: error }, 'the build broke');
-    const verdict = errored(error);
-    if (!verdict.failure) return verdict;
-    const { failure } = verdict;
-    return { ...verdict, failure: { ...failure, message: this.#masks.maskText(failure.message) } };
+    if (isOfExecutor(error)) this.#context.doubt();
+    return errored(error, (text) => this.#buildLog.masks.maskText(text));
+  }
+
+  /** The executor failed before anything of the steps had begun: another worker may do better. */
+  #isUnbegun(error: unknown): error is RitmoError {
+    return isOfExecutor(error) && this.#phase === 'preparing' && !this.#cancellation.cause;
+  }
+
+  async #giveBack(error: RitmoError, room: Disposable): Promise<{ reported: Promise<void>; released: boolean }> {
+    this.#context.doubt();
+    await this.#dispose();
+    room[Symbol.dispose]();
+    this.#fenced.abort(error); // Nothing more of its log is sent.
+    await this.#recorder[Symbol.asyncDispose]();
+    return this.#handBack(error);
+  }
+
+  #handBack(error: RitmoError): { reported: Promise<void>; released: boolean } {
+    return { reported: handBack(this.lease, error, { ...this.#context, log: this.#log }), released: true };
   }
 
   /** A build that was taken up and yet cannot go on here: its sandbox goes, and it is told as one whose agent died. */

@@ -25,6 +25,8 @@ export interface BuildContext {
    * @throws RITMO_NO_ROOM, RITMO_EXECUTOR_UNAVAILABLE
    */
   readonly reserve: (job: Job, runs: boolean) => Disposable;
+  /** Told when an executor turned out not to work: the agent asks it at once. */
+  readonly doubt: () => void;
   /** Name of the worker. */
   readonly worker: string;
   readonly version: string;

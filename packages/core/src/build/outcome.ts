@@ -15,10 +15,15 @@ export interface Verdict {
 
 export const succeeded: Verdict = { outcome: 'succeeded' };
 
-/** An error of the infrastructure, as the end of a build. */
-export function errored(error: unknown): Verdict {
+/** An error of the infrastructure, as the end of a build; `mask` hides its secrets. */
+export function errored(error: unknown, mask = (text: string): string => text): Verdict {
   const { code, message, retryable, hint } = RitmoError.from(error);
-  return { outcome: 'errored', failure: { code, message, retryable, hint } };
+  return { outcome: 'errored', failure: { code, message: mask(message), retryable, hint } };
+}
+
+/** Whether the executor cannot work now, whatever the build does. */
+export function isOfExecutor(error: unknown): error is RitmoError {
+  return error instanceof RitmoError && error.code === 'RITMO_EXECUTOR_UNAVAILABLE';
 }
 
 /** What artifacts that were not stored make of the verdict on the steps. */

@@ -8,6 +8,7 @@ import type { Cancellation } from './cancellation.js';
 import { withDeadline } from './deadline.js';
 import { stepEnvironment, stepName, type StepFacts } from './environment.js';
 import { stepFailed, stopped, succeeded, type Verdict } from './outcome.js';
+import { GuardedOutput } from './guarded-output.js';
 import type { RunningStep, StepsProgress } from './progress.js';
 import { scriptCommand, textFile } from './step-files.js';
 
@@ -136,11 +137,9 @@ async function exitOf(
   const id = `step-${index}`;
   const files = [`${sandbox.privateDir}/${id}`];
   const always = new AbortController().signal;
-  const scope: StepScope = {
-    signal,
-    stop: { signal: 'SIGTERM', graceMs: job.grace },
-    output: recorder.output(index),
-  };
+  const output = new GuardedOutput(recorder.output(index));
+  using stop = withDeadline([signal, output.refused], undefined, { reason: 'limit' });
+  const scope: StepScope = { signal: stop.signal, stop: { signal: 'SIGTERM', graceMs: job.grace }, output };
   let exit: StepExit;
   if (resumed) assertNotPassed(index, context.attachable);
   if (resumed && sandbox.attach && context.attachable === id) exit = await sandbox.attach(id, scope);
@@ -155,6 +154,7 @@ async function exitOf(
     };
     exit = await sandbox.run(spec, scope);
   }
+  output.throwIfRefused();
   await sandbox.remove(files, always);
   return exit;
 }

@@ -17,6 +17,10 @@ export class OpenSandboxes<Job extends AsyncDisposable> {
     return this.#jobs.has(id);
   }
 
+  get(id: SandboxId): Job | undefined {
+    return this.#jobs.get(id);
+  }
+
   ids(): Iterable<SandboxId> {
     return this.#jobs.keys();
   }

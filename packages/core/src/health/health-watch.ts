@@ -29,6 +29,8 @@ export interface Health {
 
 /** A probe that takes longer counts as unavailable, in milliseconds. */
 const probeLimitMs = 30_000;
+/** While an executor does not work it is asked at least so often, in milliseconds. */
+const mendMs = 5_000;
 /** Room that must be there again beyond the floor, so that a worker at its edge does not flap. */
 const recovery = 1.05;
 
@@ -42,6 +44,9 @@ export class HealthWatch {
   #low = false;
   #diskError: string | undefined;
   #said = '';
+  #doubted = false;
+  #failed = false;
+  #hurry = new AbortController();
 
   constructor(options: HealthWatchOptions) {
     this.#options = options;
@@ -60,20 +65,40 @@ export class HealthWatch {
     return works(this.#reports.get(executor)?.health ?? 'unavailable');
   }
 
+  /** A build found that an executor does not work: all are asked at once. */
+  doubt(): void {
+    this.#doubted = true;
+    this.#failed = true;
+    this.#hurry.abort(new Error('An executor is in doubt.'));
+  }
+
+  /** Whether an executor has not worked at some time, so that it may have left something. */
+  get everFailed(): boolean {
+    return this.#failed;
+  }
+
   /** Ends when aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, diskMs, probeMs } = this.#options;
-    let nextProbe = clock.monotonic() + probeMs;
+    let probed = clock.monotonic();
     while (!signal.aborted) {
+      this.#hurry = new AbortController();
       await this.#lookAtDisk();
-      if (clock.monotonic() >= nextProbe) {
+      const wait = this.#allWork() ? probeMs : Math.min(probeMs, mendMs);
+      if (this.#doubted || clock.monotonic() >= probed + wait) {
+        this.#doubted = false;
         await this.#probe(signal);
-        nextProbe = clock.monotonic() + probeMs;
+        probed = clock.monotonic();
       }
       if (signal.aborted) return;
       this.#tell();
-      await clock.sleep(Math.min(diskMs, probeMs), signal).catch(() => {});
+      using pause = withDeadline([signal, this.#hurry.signal], undefined, new Error('A look is due.'));
+      await clock.sleep(Math.min(diskMs, probeMs), pause.signal).catch(() => {});
     }
+  }
+
+  #allWork(): boolean {
+    return [...this.#reports.values()].every(({ health }) => works(health));
   }
 
   /** The first look, before any job is claimed. */
@@ -109,6 +134,7 @@ export class HealthWatch {
         );
         if (signal.aborted) return;
         this.#reports.set(executor.name, report);
+        if (!works(report.health)) this.#failed = true;
         probed(executor.name, report);
       }),
     );

@@ -1,4 +1,4 @@
-import type { Job, JobResult, Seal, StepResult } from '@ritmo/protocol';
+import type { Job, JobResult, Offer, Seal, StepResult } from '@ritmo/protocol';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Verdict } from '../build/outcome.js';
@@ -46,6 +46,11 @@ const mostTries = 5;
 /** Whether a build had ended but for what it left, which was being stored. */
 export function isUnfinishedUpload(entry: JournalEntry): boolean {
   return entry.storing !== undefined && entry.storing.tries < mostTries && entry.result === undefined;
+}
+
+/** Of a job that was just claimed; `now` in milliseconds since 1970. */
+export function firstEntry({ job, lease: { jobId, epoch } }: Pick<Offer, 'job' | 'lease'>, now: number): JournalEntry {
+  return { version: 1, jobId, epoch, jobName: job.name, claimedAt: new Date(now).toISOString() };
 }
 
 /** One file a lease, each written whole or not at all. */

@@ -65,6 +65,14 @@ export class AppendFile {
     return this.#failure;
   }
 
+  /** Tries again after a failure; what was not in the file by then is gone. Call it when `settled`. */
+  goOn(): void {
+    this.#failure = undefined;
+    this.#fresh = undefined;
+    this.#staged = undefined;
+    this.#length = this.#written;
+  }
+
   append(line: Line): void {
     this.stage(line);
     this.commit();

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { RitmoError } from '../errors.js';
 import { AppendFile, writeFailure } from './append-file.js';
 import { DiskFloor } from './disk-floor.js';
+import { LastWords, removeRoom } from './last-words.js';
 import { bytesLine, type Line, noteLine, recordLine, sizeText } from './records.js';
 import { type Repaired, repairLog } from './spool-repair.js';
 import { removeRing, TailRing } from './tail-ring.js';
@@ -57,6 +58,7 @@ export class Spool implements LogSource {
   readonly begunSteps: ReadonlySet<number>;
   readonly endedSteps: ReadonlySet<number>;
   readonly #file: AppendFile;
+  readonly #lastWords: LastWords;
   readonly #hash;
   readonly #maxBytes: number;
   readonly #floor: DiskFloor;
@@ -82,6 +84,7 @@ export class Spool implements LogSource {
     this.#floor = new DiskFloor(path, options.minFreeBytes ?? 0);
     this.#onAppend = options.onAppend;
     this.#file = new AppendFile(start.fd, start.length, this.#hash);
+    this.#lastWords = new LastWords(path);
   }
 
   /** A new file that must not exist yet, with its header. Rejects with RITMO_STATE_UNREADABLE or RITMO_DISK_FULL. */
@@ -119,6 +122,7 @@ export class Spool implements LogSource {
   static async remove(path: string): Promise<void> {
     await removeRing(path);
     await rm(cutPath(path), { force: true });
+    await removeRoom(path);
     await rm(path, { force: true });
   }
 
@@ -162,6 +166,7 @@ export class Spool implements LogSource {
       this.#ring = TailRing.create(this.path);
     }
     if (this.#ring !== undefined) this.#ring.append(bytes);
+    else if (this.#file.failure !== undefined) this.#lost += bytes.length;
     else {
       this.#file.commit();
       this.#onAppend?.(Buffer.from(bytes));
@@ -218,14 +223,27 @@ export class Spool implements LogSource {
   async #close(): Promise<SpoolEnd> {
     const ring = this.#ring;
     this.#ring = undefined;
+    const lastWords = this.#lastWords.take();
     const tailFailure = ring === undefined ? undefined : await this.#tryTail(ring);
     await this.#file.settled();
+    const failure = this.#file.failure ?? tailFailure;
+    if (failure !== undefined) await this.#endAfter(failure, lastWords);
     this.#ended = true;
     this.#file.wake();
     const { written } = this.#file;
-    const failure = this.#file.failure ?? tailFailure;
     const end = { length: written, sha256: this.#hash.copy().digest('hex'), truncatedBytes: this.#lost };
     return failure === undefined ? end : { ...end, failure };
+  }
+
+  /** Says where the disk refused the log, and then how it ends. */
+  async #endAfter({ message }: RitmoError, lastWords: readonly Line[]): Promise<void> {
+    this.#lost += this.#file.length - this.#file.written;
+    this.#file.goOn();
+    const missing =
+      this.#lost === 0 ? 'Output may be missing here' : `${sizeText(this.#lost)} of output are missing here`;
+    this.#put(noteLine(this.#lastT, 'error', `${missing}: ${message}`));
+    for (const line of lastWords) this.#put(line);
+    await this.#file.settled();
   }
 
   /** Answers why the kept tail could not be appended. */
@@ -237,6 +255,7 @@ export class Spool implements LogSource {
       if (this.#file.failure === undefined) await removeRing(this.path);
       return undefined;
     } catch (error) {
+      if (this.#file.failure === undefined) this.#lost = ring.dropped;
       return error instanceof RitmoError ? error : writeFailure(error);
     }
   }
@@ -270,6 +289,10 @@ export class Spool implements LogSource {
 
   #put(line: Line): void {
     const bytes = this.#file.stage(line);
+    if (this.#file.failure !== undefined) {
+      this.#lastWords.keep(bytes);
+      return;
+    }
     this.#file.commit();
     this.#onAppend?.(Buffer.from(bytes));
   }

@@ -16,6 +16,19 @@ import type { ArtifactTransport, Lease } from './transport.js';
 
 type Target = Parameters<ArtifactTransport['upload']>[1];
 const maxErrorBytes = 65_536;
+const credentials = 'The operator of the API server should look at the credentials and the policy of its bucket.';
+const room = 'Make room in the bucket, or on the disk of its server.';
+/** For what a bucket answers to an address that the API server has signed. */
+const hints: ReadonlyMap<string, string> = new Map([
+  ['AccessDenied', credentials],
+  ['InvalidAccessKeyId', credentials],
+  ['SignatureDoesNotMatch', credentials],
+  ['NoSuchBucket', 'The operator of the API server should make its bucket, or correct its name.'],
+  ['RequestTimeTooSkewed', 'Set the clock of the API server, which signs the addresses (timedatectl set-ntp true).'],
+  ['SlowDown', 'The bucket takes no more requests now; run fewer workers at once.'],
+  ['XMinioStorageFull', room],
+  ['QuotaExceeded', room],
+]);
 
 /** Artifacts through the API server, or to where it points. */
 export class ArtifactCalls implements ArtifactTransport {
@@ -80,11 +93,13 @@ export class ArtifactCalls implements ArtifactTransport {
       return refusalError(status, error);
     }
     const word = /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1];
+    const hint = word === undefined ? undefined : hints.get(word);
     return new RitmoError(
       'RITMO_ARTIFACT_UPLOAD',
       `The store answered ${status}${word === undefined ? '' : ` (${word})`}.`,
       {
         retryable: true,
+        ...(hint === undefined ? {} : { hint }),
         ...(wait === undefined ? {} : { retryAfterMs: wait }),
       },
     );

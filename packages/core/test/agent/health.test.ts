@@ -1,6 +1,9 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { agentFixture } from '../support/agent-fixture.js';
 import { scriptedExecutor } from '../support/scripted-executor.js';
+import { RitmoError } from '../../src/errors.js';
 import { Agent } from '../../src/index.js';
 import { MemoryServer } from '../support/memory-server.js';
 import { temporaryFolder } from '../support/agent-fixture.js';
@@ -59,6 +62,43 @@ describe('a worker whose executor fails', () => {
     two.health = 'healthy';
     await server.when(() => server.patches.length > 1);
     expect(server.patches.at(-1)?.isolation?.map(({ name }) => name)).toEqual(['one', 'two']);
+  });
+});
+
+describe('a job whose executor fails before the first step', () => {
+  const gone = () => new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', 'The daemon does not answer.');
+
+  it('goes back to the server without a trace, and the worker claims nothing until the executor works', async () => {
+    const { agent, server, executor, stateDir } = await agentFixture();
+    const released = new Promise((resolve) => agent.on('job:released', resolve));
+    await agent.start();
+    executor.failures.push(gone());
+    executor.health = 'unavailable';
+    const job = server.submit(quick);
+    await server.when(() => server.statuses.at(-1)?.state === 'unhealthy');
+    await released;
+    expect(job.released).toMatchObject({ code: 'RITMO_EXECUTOR_UNAVAILABLE', retryAfterMs: 5_000 });
+    expect([job.result, job.seal]).toEqual([undefined, undefined]);
+    expect(agent.status.worker?.claiming).toBe(false);
+    expect(executor.open.size).toBe(0);
+    for (const folder of ['journal', 'spool']) expect(await readdir(join(stateDir, folder))).toEqual([]);
+    // What it may have left while it failed goes with the worker.
+    const sweeps = executor.log.filter((line) => line.startsWith('sweep')).length;
+    await agent.drain();
+    expect(executor.log.filter((line) => line.startsWith('sweep'))).toHaveLength(sweeps + 1);
+  });
+
+  it('ends as cancelled where it was being cancelled already', async () => {
+    const { agent, server, executor } = await agentFixture();
+    const cancelling = new Promise((resolve) => agent.on('job:cancelling', resolve));
+    executor.gate = cancelling.then(() => undefined);
+    executor.failures.push(gone());
+    await agent.start();
+    const job = server.submit(quick);
+    await server.when(() => job.accepted);
+    server.send({ seq: 1, type: 'cancel', jobId: 'job-1', epoch: 1, reason: 'user', graceMs: 10 });
+    expect((await job.finished).outcome).toBe('cancelled');
+    expect(job.released).toBeUndefined();
   });
 });
 

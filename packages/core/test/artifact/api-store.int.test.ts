@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { type ArtifactSource, apiArtifactStore } from '../../src/artifact/index.js';
+import { type ArtifactSource, apiArtifactStore, type JsonStore } from '../../src/artifact/index.js';
 import { artifactIdOf } from '../../src/artifact/api-store.js';
 import { LocalTransport } from '../../src/transport/index.js';
 import { page, refusal, reset } from '../transport/fake-server.js';
@@ -8,11 +8,16 @@ import { aJob, fastClock, lease, memoryLog, transportTo } from '../transport/sup
 import { type ArtifactServer, artifactServer } from './artifact-server.js';
 import { all, each, noResume, sha256, source } from './support.js';
 
-async function store(server: ArtifactServer, sources: Iterable<ArtifactSource>, parallel = 6) {
+async function store(
+  server: ArtifactServer,
+  sources: Iterable<ArtifactSource>,
+  parallel = 6,
+  resume: JsonStore = noResume,
+) {
   const clock = fastClock();
   const log = memoryLog();
   await using transport = transportTo(server, { clock, log });
-  const session = await apiArtifactStore(transport, { parallel, clock }).open(lease, noResume);
+  const session = await apiArtifactStore(transport, { parallel, clock }).open(lease, resume);
   let sent = 0;
   const scope = { signal: new AbortController().signal, progress: (bytes: number) => void (sent += bytes) };
   const refs = await all(session.add(each(sources), scope));
@@ -168,7 +173,7 @@ describe('artifacts sent to the API server', () => {
 });
 
 describe('artifacts sent to where the server points', () => {
-  it('go in parts, in order, with no token and no mention in the log', async () => {
+  it('go in parts, several at once, with no token and no mention in the log', async () => {
     await using server = await artifactServer();
     await using bucket = await artifactServer();
     const urls = [1, 2, 3].map((n) => `http://${bucket.address}/bucket/key?part=${n}&signature=sig`);
@@ -178,20 +183,67 @@ describe('artifacts sent to where the server points', () => {
     });
     bucket.puts.push(page(503));
     const content = Buffer.alloc(250_000, 'part');
-    const { refs, log } = await store(server, [source('a', content)]);
+    const file = source('a', content);
+    const { refs, log } = await store(server, [file]);
     expect(
       Buffer.concat(urls.map((url) => bucket.bodies.get(url.slice(url.indexOf('/bucket'))) ?? Buffer.of())).equals(
         content,
       ),
     ).toBe(true);
     expect(refs).toMatchObject([{ sha256: sha256(content) }]);
-    expect([...server.completed.values()]).toMatchObject([{ sha256: sha256(content), etags: ['"1"', '"2"', '"3"'] }]);
+    // The bucket of the test gives them numbers in the order in which they arrive.
+    const arrived = [...bucket.bodies.keys()];
+    const etags = urls.map((url) => `"${arrived.indexOf(url.slice(url.indexOf('/bucket'))) + 1}"`);
+    expect([...server.completed.values()]).toMatchObject([{ sha256: sha256(content), etags }]);
+    expect(bucket.seen).toHaveLength(4);
     for (const { headers } of bucket.seen) {
       expect(headers).toMatchObject({ 'x-amz-thing': 'y' });
       expect(headers.authorization).toBeUndefined();
       expect(headers['ritmo-epoch']).toBeUndefined();
     }
     expect(log.lines.join()).not.toContain('sig');
+  });
+
+  it('are sent anew as a whole when the store did not keep what was sent', async () => {
+    await using server = await artifactServer();
+    await using bucket = await artifactServer();
+    server.plan = ({ artifactId }) => ({
+      artifactId,
+      parts: {
+        partSize: 100_000,
+        targets: [1, 2, 3].map((n) => ({ url: `http://${bucket.address}/${n}`, headers: {} })),
+      },
+    });
+    const takes = server.otherwise;
+    let refused = 0;
+    server.otherwise = (seen, response, socket) => {
+      const damaged = seen.url.endsWith('/complete') && refused++ === 0;
+      return (damaged ? refusal(412, 'RITMO_ARTIFACT_UPLOAD', { retryable: true }) : takes)(seen, response, socket);
+    };
+    const content = Buffer.alloc(250_000, 'part');
+    const { refs } = await store(server, [source('a', content)]);
+    expect(refs).toMatchObject([{ sha256: sha256(content) }]);
+    expect(bucket.seen).toHaveLength(6);
+  });
+
+  it.each([
+    [507, 'XMinioStorageFull', 'Make room in the bucket'],
+    [403, 'RequestTimeTooSkewed', 'Set the clock of the API server'],
+    [503, 'SlowDown', 'run fewer workers'],
+    [403, 'AccessDenied', 'credentials and the policy'],
+  ])('that are refused with %i %s say what to do', async (status, code, hint) => {
+    await using server = await artifactServer();
+    await using bucket = await artifactServer();
+    server.plan = ({ artifactId }) => ({ artifactId, upload: { url: `http://${bucket.address}/x`, headers: {} } });
+    bucket.puts.push(
+      ...Array.from({ length: 50 }, () => (_seen: unknown, response: ServerResponse) => {
+        response.writeHead(status).end(`<Error><Code>${code}</Code></Error>`);
+      }),
+    );
+    await expect(store(server, [source('a', 'x')])).rejects.toMatchObject({
+      message: `a could not be stored: The store answered ${status} (${code}).`,
+      hint: expect.stringContaining(hint),
+    });
   });
 
   it('get a new address when theirs has expired, and no error names an address', async () => {

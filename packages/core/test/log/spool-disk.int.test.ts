@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,14 +62,21 @@ describe('a disk that fills up', () => {
       for (;;) await output.write('stdout', block);
     };
     await expect(print()).rejects.toMatchObject({ code: 'RITMO_DISK_FULL' });
-    recorder.note('error', 'too late');
-    const { failure, length, sha256 } = await recorder.close();
+    recorder.stepEnded(0, { signal: 'SIGKILL' });
+    recorder.note('error', 'how it ended');
+    const { failure, length, sha256, truncatedBytes } = await recorder.close();
     expect(failure).toMatchObject({ code: 'RITMO_DISK_FULL' });
+    expect(truncatedBytes).toBeGreaterThan(0);
     const bytes = await readFile(join(folder, 'log'));
     expect(bytes.length).toBe(length);
     expect(bytes.at(-1)).toBe(10);
     expect(outputText(bytes).length).toBeGreaterThan(6 * mebibyte);
-    expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(records(bytes).slice(-3)).toMatchObject([
+      { k: 'note', m: expect.stringMatching(/ of output are missing here: .* the disk is full\.$/) },
+      { k: 'end', signal: 'SIGKILL' },
+      { k: 'note', m: 'how it ended' },
+    ]);
   });
 
   it('filled by others costs the output and not the build', async () => {

@@ -34,6 +34,8 @@ export interface ScriptedExecutor {
   gate: Promise<void>;
   /** What its next probes answer. */
   health: 'healthy' | 'unavailable';
+  /** Errors of the next `prepare`s, first the first. */
+  readonly failures: RitmoError[];
   readonly log: string[];
 }
 
@@ -54,6 +56,7 @@ export function scriptedExecutor(options: ScriptedOptions = {}): ScriptedExecuto
     open: new Set(),
     gate: Promise.resolve(),
     health: options.health ?? 'healthy',
+    failures: [],
     log: [],
     binding: { name, open: async () => executor },
   };
@@ -94,6 +97,8 @@ export function scriptedExecutor(options: ScriptedOptions = {}): ScriptedExecuto
     async prepare(request, volume, scope) {
       await scope.record({ sandboxId: request.sandboxId, executor: name, stateVersion: 1, state: {} });
       await Promise.race([self.gate, aborted(scope.signal)]);
+      const failure = self.failures.shift();
+      if (failure) throw failure;
       self.open.add(`sandbox ${request.sandboxId}`);
       return scriptedSandbox(self, request, volume, options.artifacts ?? []);
     },

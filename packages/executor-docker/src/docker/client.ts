@@ -17,6 +17,8 @@ export interface TlsFiles {
 }
 
 export interface DaemonInfo {
+  /** Docker, or what speaks its language. */
+  readonly engine: 'Docker' | 'Podman';
   readonly id: string;
   readonly version: string;
   readonly apiVersion: string;
@@ -74,6 +76,17 @@ export interface PullEvent {
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
 }
 
+export interface DockerCall {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: object;
+  /** A tar archive to send. */
+  readonly archive?: Readable | Buffer;
+  readonly expect?: 'json' | 'stream' | 'connection';
+  readonly signal?: AbortSignal;
+}
+
 /** The calls of the Docker Engine API that this package makes; every failure is a DockerError. */
 export class DockerClient {
   readonly #docker: Docker;
@@ -90,7 +103,9 @@ export class DockerClient {
       abortable(signal, Promise.all([this.#docker.version(), this.#docker.info()])),
     );
     const options: readonly string[] = info.SecurityOptions ?? [];
+    const components: ReadonlyArray<{ readonly Name: string }> = version.Components ?? [];
     return {
+      engine: components.some(({ Name }) => /podman/i.test(Name)) ? 'Podman' : 'Docker',
       id: info.ID,
       version: version.Version,
       apiVersion: version.ApiVersion,
@@ -125,12 +140,19 @@ export class DockerClient {
     return (await this.#call(this.#docker.pull(reference, options as object))) as unknown as Readable;
   }
 
-  /** Makes an image of one layer from a tar archive. */
-  async importImage(tar: Buffer, repository: string, tag: string): Promise<void> {
+  /** Makes an image of one layer from a tar archive; resolves with its id. */
+  async importImage(tar: Buffer | Readable, repository: string, tag: string): Promise<string> {
     const stream = await this.#call<AsyncIterable<Buffer>>(
-      this.#docker.importImage(Readable.from([tar]), { repo: repository, tag }) as unknown as Promise<Readable>,
+      this.#docker.importImage(tar instanceof Readable ? tar : Readable.from([tar]), {
+        repo: repository,
+        tag,
+      }) as unknown as Promise<Readable>,
     );
-    for await (const _ of stream);
+    let said = '';
+    for await (const chunk of stream) said += chunk.toString();
+    const id = /sha256:[0-9a-f]{64}/.exec(said)?.[0];
+    if (id === undefined) throw new DockerError(`The image ${repository} was not imported: ${said.slice(0, 400)}`, {});
+    return id;
   }
 
   /** Not abortable once it was sent: the daemon would make the container all the same, and nobody knew its id. */
@@ -147,10 +169,16 @@ export class DockerClient {
   async waitForExit(id: string, when: 'started' | 'next', signal: AbortSignal): Promise<number> {
     const condition = when === 'started' ? 'not-running' : 'next-exit';
     // As a stream: an answer that breaks off in the middle is then an error, and not waited for without end.
-    const stream = await this.#dial('POST', `/containers/${id}/wait?condition=${condition}`, signal);
+    const stream = await this.dial({
+      method: 'POST',
+      path: `/containers/${id}/wait`,
+      query: { condition },
+      expect: 'stream',
+      signal,
+    });
     let text = '';
     try {
-      for await (const chunk of stream as AsyncIterable<Buffer>) text += chunk.toString();
+      for await (const chunk of stream as Readable) text += chunk.toString();
       return (JSON.parse(text) as { StatusCode: number }).StatusCode;
     } catch (error) {
       signal.throwIfAborted();
@@ -246,12 +274,33 @@ export class DockerClient {
     }));
   }
 
-  #dial(method: string, path: string, signal: AbortSignal): Promise<Readable> {
-    const statusCodes = { 200: true, 404: 'no such container', 500: 'server error' };
+  /** A call by its path; resolves with the JSON of the answer, or as `expect` says with its stream or its connection. */
+  dial(call: DockerCall): Promise<unknown> {
+    const { method, path, query, body, archive, expect = 'json', signal } = call;
+    const options = {
+      // A path that ends with `?` is what the library adds a query to.
+      ...{
+        method,
+        path: query === undefined ? path : `${path}?`,
+        isStream: expect !== 'json',
+        hijack: expect === 'connection',
+      },
+      ...(body === undefined && query === undefined ? {} : { options: { _query: query ?? {}, _body: body ?? {} } }),
+      ...(archive === undefined ? {} : { file: archive }),
+      ...(signal === undefined ? {} : { abortSignal: signal }),
+      statusCodes: {
+        101: true,
+        200: true,
+        201: true,
+        204: true,
+        404: 'not found',
+        409: 'conflict',
+        500: 'server error',
+      },
+    };
     return new Promise((resolve, reject) => {
-      const options = { method, path, isStream: true, statusCodes, abortSignal: signal };
-      this.#docker.modem.dial(options, (error: unknown, stream: unknown) => {
-        if (error === null || error === undefined) resolve(stream as Readable);
+      this.#docker.modem.dial(options, (error: unknown, answer: unknown) => {
+        if (error === null || error === undefined) resolve(answer);
         else reject(DockerError.from(error));
       });
     });

@@ -1,4 +1,5 @@
 import { RitmoError } from '@ritmo/agent-core/executor';
+import { errnoOf } from '@ritmo/host-linux';
 
 /** A call that the daemon refused, or that did not reach it. */
 export class DockerError extends Error {
@@ -37,7 +38,7 @@ export class DockerError extends Error {
 
 /** Any failure of this package as an error of the contract; what is none of the daemon's stays what it is. */
 export function asRitmoError(error: unknown): unknown {
-  if (!(error instanceof DockerError)) return error;
+  if (!(error instanceof DockerError)) return isFull(error) ? full(error) : error;
   const options = { cause: error };
   if (error.unreached) {
     const why = error.errno ?? error.message;
@@ -47,4 +48,16 @@ export function asRitmoError(error: unknown): unknown {
   if (/no space left/i.test(said))
     return new RitmoError('RITMO_DISK_FULL', 'The disk of the Docker daemon is full.', options);
   return new RitmoError('RITMO_SANDBOX_BROKEN', `The Docker daemon refused a call: ${said}`, options);
+}
+
+/** What a system call says where the folders of jobs lie, or a program that it started. */
+function isFull(error: unknown): error is Error {
+  if (error instanceof RitmoError || !(error instanceof Error)) return false;
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '') || /no space left on device/i.test(error.message);
+}
+
+function full(error: Error): RitmoError {
+  return new RitmoError('RITMO_DISK_FULL', 'The disk of the worker has no room for the folders of the job.', {
+    cause: error,
+  });
 }

@@ -12,16 +12,11 @@ import { Output } from '../supervisor/output.js';
 import { Pipes } from '../supervisor/pipes.js';
 import { insidePaths, supervisorScript } from '../supervisor/script.js';
 import { Supervisor } from '../supervisor/supervisor.js';
+import { containerEnd } from './container-end.js';
 import { Counters } from './counters.js';
 import { Kept } from './kept.js';
 import { giveSign } from './sign.js';
 import { greeted, killInside, lookAt, startContainer, withSupervisor } from './start-container.js';
-
-/** The container as a whole was the victim: no step can run after it, and the limit is what is to be said. */
-const outOfMemory = () =>
-  new RitmoError('RITMO_LIMIT_HIT', 'The container of the job ran out of memory and was ended as a whole.', {
-    hint: 'Ask for more memory: `limits: { memory: … }`.',
-  });
 
 const stepPrefix = '.step-';
 /** Beside the folder that the container sees. */
@@ -41,6 +36,8 @@ export interface ContainerSettings {
   /** Seconds after which the container ends by itself. */
   readonly deadlineSeconds: number;
   readonly isDiskFull: () => boolean;
+  /** Counts what a container uses of its disk until disposed; tells when that is more than it may. */
+  readonly watchDisk?: (container: string, onOver: () => void) => AsyncDisposable | undefined;
   /** Milliseconds without a sign of the agent after which it ends by itself; undefined where it need not. */
   readonly lostAfterMs?: number | undefined;
 }
@@ -85,7 +82,7 @@ export class SupervisedContainer implements AsyncDisposable {
     this.#sign = giveSign(settings);
     const counters = new Counters(group, settings.isDiskFull, step?.counters);
     this.#counters = counters;
-    const ended = this.#ended();
+    const ended = containerEnd(docker, id, this.#over.signal);
     ended.catch(() => undefined);
     const before = Array.from({ length: kept.generation }, (_, generation) => generation);
     this.#host = {
@@ -169,14 +166,14 @@ export class SupervisedContainer implements AsyncDisposable {
 
   /** `id` names the command to the agent after this one. */
   run(id: string, command: StepCommand, scope: StepScope): Promise<StepExit> {
-    return this.#only(() => runCommand(this.#host, id, command, scope));
+    return this.#only(() => this.#watched(() => runCommand(this.#host, id, command, scope)));
   }
 
   /** Takes up the step that another agent process began. */
   attach(stepId: string, scope: StepScope): Promise<StepExit> {
     const { step } = this;
     if (step?.id !== stepId) throw new RitmoError('RITMO_INTERNAL', `The container does not run a step ${stepId}.`);
-    return this.#only(() => attachCommand(this.#host, step, scope));
+    return this.#only(() => this.#watched(() => attachCommand(this.#host, step, scope)));
   }
 
   /** Lets it run without us; a command that runs rejects with RITMO_SANDBOX_BROKEN. Nothing that was read is lost. */
@@ -199,23 +196,6 @@ export class SupervisedContainer implements AsyncDisposable {
     for (const made of [this.#settings.folder, keptFolder(this.#settings.folder)]) await removeTree(made);
   }
 
-  async #ended(): Promise<never> {
-    const { docker } = this.#settings;
-    try {
-      await docker.waitForExit(this.id, 'started', this.#over.signal);
-    } catch (error) {
-      if (this.#over.signal.aborted) throw this.#over.signal.reason;
-      throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The Docker daemon was lost while the job ran.', {
-        hint: 'See whether it runs: `systemctl status docker`.',
-        cause: error,
-      });
-    }
-    if ((await docker.inspectContainer(this.id).catch(() => undefined))?.outOfMemory === true) throw outOfMemory();
-    throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The container of the job has ended.', {
-      hint: 'A step has ended everything in it, or somebody has removed it from outside.',
-    });
-  }
-
   async #only(run: () => Promise<StepExit>): Promise<StepExit> {
     if (this.#outOfMemory !== undefined) return { status: 'not-started', error: this.#outOfMemory };
     if (this.#running !== undefined)
@@ -230,6 +210,17 @@ export class SupervisedContainer implements AsyncDisposable {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /** Ends what runs once it has taken more of the disk than it may. */
+  async #watched(run: () => Promise<StepExit>): Promise<StepExit> {
+    await using _ = this.#settings.watchDisk?.(this.id, () => {
+      this.#counters.diskIsOver();
+      this.#host.processes
+        .end()
+        .catch((error: unknown) => this.#settings.log.warn({ err: error }, 'a step over its disk did not end'));
+    });
+    return await run();
   }
 
   async #place(text: string): Promise<string> {

@@ -34,6 +34,11 @@ export class Counters {
     return this.#last.memoryPeakBytes;
   }
 
+  /** More was counted on the disk than the step may use. */
+  diskIsOver(): void {
+    this.#diskWasFull = true;
+  }
+
   sample(): void {
     const now = { ...this.#group.usage(), ...this.#group.events() };
     // Once the cgroup is gone there is nothing more to learn.

@@ -22,6 +22,7 @@ const etcEntries = [
 
 /** How the programs of the host are shown to a container: an image of nothing but links, and read-only binds. */
 export interface HostTools {
+  /** Its id. */
   readonly image: string;
   readonly binds: readonly string[];
 }
@@ -34,11 +35,11 @@ export async function openHostTools(docker: DockerClient): Promise<HostTools> {
   const real = systemFolders.filter((path) => existsSync(path) && !isLink(path));
   const tag = createHash('sha256').update(JSON.stringify(links)).digest('hex').slice(0, 12);
   const image = `${repository}:${tag}`;
-  if ((await docker.inspectImage(image)) === undefined) {
-    await docker.importImage(tarOf([{ kind: 'folder', path: 'run' }, ...links]), repository, tag);
-  }
+  const found = await docker.inspectImage(image);
+  const id =
+    found?.id ?? (await docker.importImage(tarOf([{ kind: 'folder', path: 'run' }, ...links]), repository, tag));
   const binds = ['/usr', ...real, ...etcEntries.filter((path) => existsSync(path))].map((path) => `${path}:${path}:ro`);
-  return { image, binds };
+  return { image: id, binds };
 }
 
 const isLink = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;

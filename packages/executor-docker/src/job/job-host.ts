@@ -3,6 +3,7 @@ import type { DockerClient } from '../docker/client.js';
 import type { Images } from '../image/images.js';
 import type { Networks } from '../network/networks.js';
 import type { ResolvedOptions } from '../options.js';
+import type { DiskKind } from './disk.js';
 import type { HostTools } from './host-tools.js';
 import type { JobUsers } from './users.js';
 
@@ -16,8 +17,11 @@ export interface JobHost {
   readonly images: Images;
   readonly users: JobUsers;
   readonly tools: HostTools;
+  readonly diskKind: DiskKind;
   /** Undefined where no rule can be set: jobs are then without a network, or with the host's. */
   readonly networks: Networks | undefined;
-  /** The image that a request means: its own, or the operator's default. Throws RITMO_IMAGE_INVALID without either. */
-  imageOf(request: SandboxRequest): ImageRequest;
+  readonly imageOf: ImageOf;
 }
+
+/** The image that a request means: its own, or the operator's default. Throws RITMO_IMAGE_INVALID without either. */
+export type ImageOf = (request: SandboxRequest) => ImageRequest;

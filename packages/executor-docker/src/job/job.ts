@@ -5,14 +5,17 @@ import type { ContainerSpec, ImageInfo } from '../docker/client.js';
 import { ServiceGroup } from '../services/group.js';
 import { insidePaths } from '../supervisor/script.js';
 import { isRoot, SupervisedContainer } from './container.js';
-import { isFull, makeDisk } from './disk.js';
+import { JobDisk } from './disk.js';
 import { factsOf, type JobFacts, keepFacts } from './facts.js';
 import type { ContainerRole, JobFolders } from './folders.js';
 import type { JobHost } from './job-host.js';
 import { labelsOf } from './names.js';
 import { removeFolders, removeLabelled, takeBack } from './remove.js';
 import { jobSpec, type Place } from './spec.js';
+import { DiskGuard } from './watch-disk.js';
 
+/** How long the disk is counted for the usage of a job, in milliseconds. */
+const usageMs = 2_000;
 /** Of the records and of what is kept in memory. */
 export const stateVersion = 2;
 
@@ -30,6 +33,8 @@ export class Job implements AsyncDisposable {
   readonly request: SandboxRequest;
   readonly folders: JobFolders;
   readonly inside = insidePaths;
+  readonly #disk: JobDisk;
+  readonly #guard: DiskGuard;
   readonly #onDisposed: () => void;
   readonly #disposing = new AbortController();
   /** Things to dispose, the newest first. */
@@ -39,6 +44,7 @@ export class Job implements AsyncDisposable {
   #place: Promise<Place> | undefined;
   #container: SupervisedContainer | undefined;
   #disposed: Promise<void> | undefined;
+  #stuck = false;
 
   constructor({ host, request, folders, onDisposed }: JobSettings) {
     this.id = request.sandboxId;
@@ -46,6 +52,8 @@ export class Job implements AsyncDisposable {
     this.request = request;
     this.folders = folders;
     this.#onDisposed = onDisposed;
+    this.#disk = new JobDisk({ kind: host.diskKind, folders, limitBytes: request.limits.diskBytes });
+    this.#guard = new DiskGuard(this, this.#disk);
   }
 
   /**
@@ -93,6 +101,11 @@ export class Job implements AsyncDisposable {
     return this.#container;
   }
 
+  /** Whether it was to be disposed and something of it would not go, as when the daemon was away. */
+  get stuck(): boolean {
+    return this.#stuck;
+  }
+
   /** Aborted when the job is disposed. */
   get signal(): AbortSignal {
     return this.#disposing.signal;
@@ -122,7 +135,18 @@ export class Job implements AsyncDisposable {
     mkdirSync(memory, { mode: 0o711 });
     chmodSync(memory, 0o711);
     for (const folder of [privateDir, tools]) this.makeOwnFolder(folder);
-    await makeDisk(this.folders, this.request.limits.diskBytes, this.owner);
+    await this.#disk.make(this.owner);
+  }
+
+  /** The most that it was seen to take on disk; undefined where it is too much to be counted soon. */
+  async diskPeakBytes(signal: AbortSignal): Promise<number | undefined> {
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(usageMs)]);
+    try {
+      return Math.max((await this.#disk.used(soon)).bytes, this.#guard.peakBytes);
+    } catch (error) {
+      if (!soon.aborted || signal.aborted) throw error;
+      return this.#guard.peakBytes || undefined;
+    }
   }
 
   makeOwnFolder(folder: string): void {
@@ -188,13 +212,15 @@ export class Job implements AsyncDisposable {
   }
 
   assertUsable(): void {
-    if (this.#disposed !== undefined) throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} is disposed.`);
+    if (this.#disposed !== undefined || this.#stuck)
+      throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} is disposed.`);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose().catch((error: unknown) => {
       // Another try must be possible.
       this.#disposed = undefined;
+      this.#stuck = true;
       throw RitmoError.from(error, 'RITMO_CLEANUP_FAILED');
     });
     return this.#disposed;
@@ -202,9 +228,10 @@ export class Job implements AsyncDisposable {
 
   #containerSettings(privateDir: string) {
     const { docker, clock, log } = this.host;
-    const isDiskFull = () => this.request.limits.diskBytes !== undefined && isFull(this.folders);
     const { lostAfterMs } = this.request;
-    return { docker, clock, log, privateDir, owner: this.user, isDiskFull, lostAfterMs };
+    const isDiskFull = () => this.#disk.isFull();
+    const watchDisk = (container: string, onOver: () => void) => this.#guard.watch(container, onOver);
+    return { docker, clock, log, privateDir, owner: this.user, isDiskFull, watchDisk, lostAfterMs };
   }
 
   async #makePlace(): Promise<Place> {

@@ -21,10 +21,15 @@ export class DockerSandbox extends HostSandbox<Job> {
     this.#detached();
   }
 
-  /** As the container's cgroup counts, which nobody inside can change. */
-  usage(): Promise<ResourceUsage> {
+  /** As the container's cgroup and the host's file system count, which nobody inside can change. */
+  async usage(signal: AbortSignal): Promise<ResourceUsage> {
     const { cpuMs, memoryPeakBytes } = this.job.container;
-    return Promise.resolve({ cpuMs, ...(memoryPeakBytes === undefined ? {} : { memoryPeakBytes }) });
+    const diskBytes = await this.job.diskPeakBytes(signal);
+    return {
+      cpuMs,
+      ...(memoryPeakBytes === undefined ? {} : { memoryPeakBytes }),
+      ...(diskBytes === undefined ? {} : { diskBytes }),
+    };
   }
 
   protected override async runStep(step: SettledStep, scope: StepScope): Promise<StepExit> {

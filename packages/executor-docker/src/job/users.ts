@@ -5,17 +5,27 @@ import type { DockerClient, ImageInfo } from '../docker/client.js';
 import { firstFile } from '../docker/tar.js';
 import { imageUser } from '../image/user.js';
 import { isRoot } from './container.js';
+import type { SandboxRequest } from '@ritmo/agent-core/executor';
 import type { Job } from './job.js';
+
+/** What users are found out for, and looked at in a container of. */
+interface UserOf {
+  readonly request: Pick<SandboxRequest, 'profile' | 'slot'>;
+  readonly signal: AbortSignal;
+  labels(role: string): Record<string, string>;
+}
 
 /** Decides who the steps of a job run as. */
 export class JobUsers {
   readonly #docker: DockerClient;
   readonly #pool: UserPool;
+  readonly #firstUid: number;
   /** By image id: an image never changes. */
   readonly #ofImages = new Map<string, Owner>();
   readonly #taken = new Set<number>();
 
-  constructor(docker: DockerClient, pool: UserPool) {
+  constructor(docker: DockerClient, pool: UserPool, firstUid: number) {
+    this.#firstUid = firstUid;
     this.#docker = docker;
     this.#pool = pool;
   }
@@ -34,6 +44,14 @@ export class JobUsers {
     this.#taken.add(user.uid);
     this.#giveBackWith(job, user);
     return user;
+  }
+
+  /** The same where nothing of the job lies on this host: any number serves as a user of its own. */
+  async remote(image: ImageInfo, job: UserOf): Promise<Owner> {
+    const own = await this.#ofImage(image, job);
+    if (own.uid !== 0 || job.request.profile !== 'hardened') return own;
+    const uid = this.#firstUid + job.request.slot;
+    return { uid, gid: uid };
   }
 
   /** Whether the user is one of the pool's, for one job at a time. */
@@ -59,7 +77,7 @@ export class JobUsers {
     });
   }
 
-  async #ofImage(image: ImageInfo, job: Job): Promise<Owner> {
+  async #ofImage(image: ImageInfo, job: UserOf): Promise<Owner> {
     const known = this.#ofImages.get(image.id);
     if (known !== undefined) return known;
     await using files = new ImageFiles(this.#docker, image.id, job);
@@ -79,10 +97,10 @@ export class JobUsers {
 class ImageFiles implements AsyncDisposable {
   readonly #docker: DockerClient;
   readonly #image: string;
-  readonly #job: Job;
+  readonly #job: UserOf;
   #container: string | undefined;
 
-  constructor(docker: DockerClient, image: string, job: Job) {
+  constructor(docker: DockerClient, image: string, job: UserOf) {
     this.#docker = docker;
     this.#image = image;
     this.#job = job;

@@ -3,18 +3,18 @@ import {
   causeOf,
   type Clock,
   type LimitHit,
-  notStarted,
   RitmoError,
   type StepExit,
   type StepScope,
   Stopper,
 } from '@ritmo/agent-core/executor';
-import { signalNamed, type StepCommand, stepFile } from '@ritmo/host-linux';
+import { type StepCommand, stepFile } from '@ritmo/host-linux';
 import type { Counts } from '../job/counters.js';
 import type { Marks, Output, StreamName } from '../supervisor/output.js';
 import type { Answer, Asked, Supervisor } from '../supervisor/supervisor.js';
 import type { CommandEnd, KeptStep, StepKeeper } from './kept-step.js';
 import type { ContainerProcesses } from './processes.js';
+import { settle } from './settle.js';
 
 /** How often a running step is looked at from outside, and how long a supervisor may owe an answer, in milliseconds. */
 const lookMs = 250;
@@ -26,7 +26,7 @@ export interface CommandHost extends StepKeeper {
   readonly output: Output;
   readonly processes: ContainerProcesses;
   readonly clock: Clock;
-  /** Rejects with RITMO_SANDBOX_BROKEN when the container ends. */
+  /** Rejects with RITMO_SANDBOX_BROKEN when the container ends, RITMO_EXECUTOR_UNAVAILABLE when the daemon is lost. */
   readonly ended: Promise<never>;
   /** Looks whether a limit is being run into. */
   sampleLimits(): void;
@@ -76,7 +76,7 @@ export async function attachCommand(host: CommandHost, step: KeptStep, scope: St
   try {
     if (step.end === undefined) return await follow(host, step, host.supervisor.resume(step.nonce, step.file), scope);
     await host.output.finish(host.marks(step.nonce, true));
-    return settle(step, step.end);
+    return settle(stepOf(step), step.end);
   } finally {
     host.output.stop();
     await host.takeAway(step.file);
@@ -100,7 +100,7 @@ async function follow(host: CommandHost, step: KeptStep, request: Asked, scope: 
     // From here on the next agent needs to ask nobody.
     host.keep({ ...step, end });
     await host.output.finish(host.marks(step.nonce, false));
-    return settle(step, end);
+    return settle(stepOf(step), end);
   } finally {
     over.abort();
     await stopper.finish().catch(() => undefined);
@@ -142,26 +142,4 @@ function silent(): RitmoError {
   });
 }
 
-function settle(step: KeptStep, { answer, stopped, stragglers, limit }: CommandEnd): StepExit {
-  if (stopped !== undefined) return { status: 'cancelled', reason: stopped.cause.reason, forced: stopped.forced };
-  if (answer.kind === 'no-folder') {
-    const error = notStarted(`There is no folder ${step.cwd} that the step may enter.`, 'Check `dir:` of the step.');
-    return { status: 'not-started', error };
-  }
-  if (answer.kind === 'no-program') {
-    const error = notStarted(
-      `There is no program ${step.program} in the image.`,
-      'Check `shell:` of the step and the image.',
-    );
-    return { status: 'not-started', error };
-  }
-  const signal = answer.signalled ? signalNamed((answer.code ?? 137) - 128) : undefined;
-  const failed = signal !== undefined || answer.code !== 0;
-  const more = {
-    ...(limit !== undefined && failed ? { limit } : {}),
-    ...(stragglers > 0 ? { stragglers } : {}),
-  };
-  return signal === undefined
-    ? { status: 'exited', code: answer.code ?? 137, ...more }
-    : { status: 'signalled', signal, ...more };
-}
+const stepOf = ({ cwd, program }: KeptStep) => ({ cwd, argv: [program] as const });

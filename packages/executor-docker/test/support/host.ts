@@ -123,7 +123,12 @@ export class Worker implements AsyncDisposable {
 
   /** While it is open its own network, rules and memory are there too. */
   residue(): string[] {
-    return new Witness().residue(this.host.ownerId, this.host.stateDir);
+    return new Witness(this.#options.address).residue(this.host.ownerId, this.host.stateDir);
+  }
+
+  /** What is there of its jobs. */
+  leftOfJobs(): string[] {
+    return this.residue().filter((thing) => !/^table |^network ritmo-[0-9a-f]{6}$|\/state\/memory /.test(thing));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

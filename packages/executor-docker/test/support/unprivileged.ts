@@ -24,7 +24,8 @@ async function main(): Promise<void> {
   };
   await using executor = await dockerExecutor().open({ ownerId: 'unprivileged', stateDir, log: silent, clock });
   const request: SandboxRequest = {
-    ...{ jobId: 'job', epoch: 1, sandboxId: 'unprivileged-1', slot: 0, services: [], network: 'none', limits: {} },
+    ...{ jobId: 'job', epoch: 1, sandboxId: 'unprivileged-1', slot: 0, services: [], network: 'none' },
+    limits: { diskBytes: 32 * 2 ** 20 },
     ...{ profile: 'standard', deadlineMs: 600_000, onLost: 'fail', image: { reference: image, pull: ['never'] } },
   };
   const signal = new AbortController().signal;
@@ -35,6 +36,10 @@ async function main(): Promise<void> {
   const controller = new AbortController();
   const hang = "trap '' TERM; echo ready; while :; do sleep 1; done";
   const second = await step(box, 'second', hang, controller);
+  // Where the agent cannot look.
+  const fill = 'umask 077; mkdir big; head -c 64000000 /dev/zero > big/file; echo written; sleep 600';
+  const third = await step(box, 'third', fill);
+  await step(box, 'fourth', 'rm -r big');
   const collected: string[] = [];
   for await (const entry of box.collect(
     { include: ['**'], exclude: [], dotfiles: true, maxFiles: 10, maxBytes: 1000 },
@@ -43,7 +48,9 @@ async function main(): Promise<void> {
     if (entry.kind === 'file') collected.push(entry.path);
   }
   const { network: networks, limits } = executor.capabilities;
-  process.stdout.write(JSON.stringify({ networks, limits, first: first.text, stopped: second.exit, collected }));
+  process.stdout.write(
+    JSON.stringify({ networks, limits, first: first.text, stopped: second.exit, filled: third.exit, collected }),
+  );
 }
 
 async function step(box: Sandbox, id: string, script: string, controller = new AbortController()) {

@@ -51,6 +51,7 @@ export class Witness {
       ...folders,
       ...mounts,
       ...networks.map((name) => `network ${name}`),
+      ...docker(['volume', 'ls', '-q', '--filter', label]).map((name) => `volume ${name}`),
       ...containers.map((id) => `container ${id}`),
       ...containers.flatMap(processesOf),
     ];

@@ -1,34 +1,18 @@
 import { PassThrough } from 'node:stream';
-import { type CollectedEntry, type CollectRequest, RitmoError } from '@ritmo/agent-core/executor';
-import { Globs } from '@ritmo/host-linux';
-import { extract, type Headers } from 'tar-stream';
+import type { CollectedEntry, CollectRequest } from '@ritmo/agent-core/executor';
+import { ArchiveFiles, type Spool } from '@ritmo/host-linux';
 import type { MarkedStream } from '../machine/marked-stream.js';
-import { isMeant, partsOf, staysInside } from './claims.js';
-import { type Spool, spooledFile } from './spool.js';
 
-/** One character a byte: names need not be UTF-8. The types of the library do not know the option. */
-const bytesAsNames: object = { filenameEncoding: 'latin1' };
 const waitingBytes = 4 * 1024 * 1024;
-/** A sparse file is many zeros in an archive: more than this nobody waits for. */
-const mostSkipped = 256 * 1024 * 1024 * 1024;
 
-interface Kept {
-  readonly name: string;
-  readonly entry: CollectedEntry;
-}
-
-/**
- * Reads the archive that a guest sends, and takes what the patterns mean into the spool. The guest may send anything:
- * no name in it becomes one of this host, what is no file or link is refused, and it ends at the request's limits.
- * Entries come sorted by path.
- */
+/** Reads the archive that a guest sends up to the mark, and takes what the patterns mean into the spool; sorted by path. */
 export async function readCollected(
   data: MarkedStream,
   mark: string,
   request: CollectRequest,
   spool: Spool,
 ): Promise<CollectedEntry[]> {
-  const globs = new Globs(request);
+  const files = new ArchiveFiles(request, spool);
   const source = new PassThrough({ highWaterMark: waitingBytes });
   source.on('error', () => undefined);
   source.on('drain', () => data.resume());
@@ -36,96 +20,12 @@ export async function readCollected(
     if (!source.destroyed && !source.write(bytes)) data.pause();
   });
   void ended.then(() => source.end());
-  const archive = new Archive(globs, request, spool);
   try {
-    for await (const entry of source.pipe(extract(bytesAsNames))) {
-      await archive.take(entry.header, entry as AsyncIterable<Uint8Array>);
-    }
-    return archive.entries();
-  } catch (error) {
-    if (error instanceof RitmoError) throw error;
-    throw new RitmoError('RITMO_SANDBOX_BROKEN', `The machine sent an archive that cannot be read: ${String(error)}`);
+    await files.read(source);
+    return files.entries();
   } finally {
     source.destroy();
     // What is still to come is thrown away, up to the mark.
     data.resume();
   }
 }
-
-class Archive {
-  readonly #globs: Globs;
-  readonly #request: CollectRequest;
-  readonly #spool: Spool;
-  readonly #kept = new Map<string, Kept>();
-  readonly #bodies = new Map<string, { readonly at: string; readonly size: number }>();
-  #files = 0;
-  #bytes = 0;
-  #skipped = 0;
-
-  constructor(globs: Globs, request: CollectRequest, spool: Spool) {
-    this.#globs = globs;
-    this.#request = request;
-    this.#spool = spool;
-  }
-
-  entries(): CollectedEntry[] {
-    const order = (a: Kept, b: Kept) => Buffer.compare(Buffer.from(a.name, 'latin1'), Buffer.from(b.name, 'latin1'));
-    return [...this.#kept.values()].toSorted(order).map(({ entry }) => entry);
-  }
-
-  async take(header: Headers, body: AsyncIterable<Uint8Array>): Promise<void> {
-    const parts = partsOf(header.name);
-    if (parts === undefined || parts.length === 0 || header.type === 'directory') return this.#skip(body);
-    const name = parts.join('/');
-    const bytes = Buffer.from(name, 'latin1');
-    const shown = bytes.toString();
-    const inside = shown.split('/');
-    // A name that comes twice is a lie; the first counts.
-    if (!isMeant(this.#globs, inside) || this.#kept.has(name)) return this.#skip(body);
-    const base = {
-      path: shown,
-      ...(Buffer.from(shown).equals(bytes) ? {} : { pathBytes: new Uint8Array(bytes) }),
-      mode: (header.mode ?? 0) & 0o777,
-      mtimeMs: header.mtime?.getTime() ?? 0,
-    };
-    this.#count(header.type === 'file' ? (header.size ?? 0) : 0);
-    const keep = (entry: CollectedEntry) => void this.#kept.set(name, { name, entry });
-    const refuse = (why: string) => keep({ kind: 'refused', path: shown, why: `${shown} was not collected: ${why}.` });
-    if (header.type === 'symlink') {
-      const target = Buffer.from(header.linkname ?? '', 'latin1').toString();
-      if (staysInside(inside, target)) keep({ kind: 'link', ...base, target });
-      else refuse(`it is a link that leaves the workspace, to ${target}`);
-    } else if (header.type === 'file' || header.type === 'contiguous-file') {
-      const size = header.size ?? 0;
-      const at = await this.#spool.take(body);
-      this.#bodies.set(name, { at, size });
-      keep(spooledFile(base, at, size));
-      return undefined;
-    } else if (header.type === 'link') {
-      const other = this.#bodies.get(partsOf(header.linkname ?? '')?.join('/') ?? '');
-      if (other === undefined) refuse('it is another name of a file that is not collected');
-      else {
-        this.#count(other.size, 0);
-        keep(spooledFile(base, other.at, other.size));
-      }
-    } else refuse('it is a device, a FIFO or a socket');
-    return this.#skip(body);
-  }
-
-  #count(bytes: number, files = 1): void {
-    this.#files += files;
-    this.#bytes += bytes;
-    const { maxFiles, maxBytes } = this.#request;
-    if (this.#files > maxFiles) throw tooMuch(`more than ${maxFiles} files`);
-    if (this.#bytes > maxBytes) throw tooMuch(`more than ${maxBytes} bytes`);
-  }
-
-  async #skip(body: AsyncIterable<Uint8Array>): Promise<void> {
-    for await (const chunk of body) {
-      this.#skipped += chunk.length;
-      if (this.#skipped > mostSkipped) throw tooMuch('files beside more than can be read');
-    }
-  }
-}
-
-const tooMuch = (what: string) => new RitmoError('RITMO_ARTIFACT_LIMIT', `The patterns match ${what}.`);

@@ -14,6 +14,9 @@ const applets = [
   ...['uname', 'usleep', 'xargs', 'xxd'],
 ];
 
+/** What of it is decided here; with the scripts and the busybox it tells one initramfs from another. */
+export const initramfsParts = [...early, ...late, ...applets].join(' ');
+
 /** The first root of a machine: a static busybox, some modules of its kernel, and our scripts. */
 export async function makeInitramfs(busybox: string, modules: string): Promise<Buffer> {
   const loaded = await modulesWithNeeds(modules, [...early, ...late]);

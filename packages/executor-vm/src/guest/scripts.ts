@@ -39,9 +39,10 @@ mkfifo -m 666 /run/stdout /run/stderr
 mkfifo -m 600 /run/requests
 exec 5<>/run/stdout 6<>/run/stderr 7<>/run/requests
 echo -1000 >/proc/self/oom_score_adj
-cat <&5 >"$stdout" 3>&- 4>&- 5>&- 6>&- 7>&- &
+# In blocks as large as a port takes at once: each costs a way to the host and back.
+dd bs=65536 <&5 >"$stdout" 2>/dev/null 3>&- 4>&- 5>&- 6>&- 7>&- &
 helpers=$!
-cat <&6 >"$stderr" 3>&- 4>&- 5>&- 6>&- 7>&- &
+dd bs=65536 <&6 >"$stderr" 2>/dev/null 3>&- 4>&- 5>&- 6>&- 7>&- &
 helpers="$helpers $!"
 # A program that asks for more than there is is ended when it uses it, as on hosts with much memory.
 echo 1 >/proc/sys/vm/overcommit_memory
@@ -133,7 +134,8 @@ collect() {
   take "$2" >/run/list
   (
     cd ${root}/workspace
-    xargs -0 sh -c 'echo $$ >/run/collecting; exec tar -c -f - "$@"' sh </run/list >&4 2>/dev/null 3>&-
+    xargs -0 sh -c 'echo $$ >/run/collecting; exec tar -c -f - "$@"' sh </run/list 2>/dev/null 3>&- 4>&- |
+      dd bs=65536 >&4 2>/dev/null 3>&-
     printf '\\001%s\\n' "$1" >&4
     say "done $number"
   ) &

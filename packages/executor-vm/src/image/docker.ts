@@ -108,11 +108,19 @@ function silent(cause: unknown): RitmoError {
 
 function pullError(reference: string, cause: unknown): RitmoError {
   const said = cause instanceof Error ? cause.message : String(cause);
-  if (/unauthorized|no basic auth|authentication required|denied/i.test(said))
+  if (/no matching manifest|does not match the specified platform/i.test(said))
+    return new RitmoError('RITMO_IMAGE_PLATFORM', `${reference} is not made for linux/amd64: ${said}`, { cause });
+  if (/no space left/i.test(said))
+    return new RitmoError('RITMO_NO_ROOM', `The Docker daemon has no room for ${reference}: ${said}`, { cause });
+  if (/unauthorized|no basic auth|authentication required|denied|incorrect username or password|forbidden/i.test(said))
     return new RitmoError('RITMO_IMAGE_AUTH', `The registry does not give ${reference} away: ${said}`, { cause });
-  if (/not found|manifest unknown|does not exist/i.test(said))
+  if (/not found|manifest unknown|does not exist|name unknown/i.test(said))
     return new RitmoError('RITMO_IMAGE_MISSING', `There is no image ${reference}: ${said}`, { cause });
-  if (/no such host|connection refused|i\/o timeout|unreachable/i.test(said))
+  if (
+    /no such host|connection refused|timeout|connection reset|unreachable|tls:|x509|EOF|server gave HTTP|50[234]/i.test(
+      said,
+    )
+  )
     return new RitmoError('RITMO_REGISTRY_UNREACHABLE', `The registry of ${reference} does not answer: ${said}`, {
       cause,
     });

@@ -25,6 +25,12 @@ export interface ImagesSettings {
   readonly withUser: <T>(work: (user: SquashHost['user']) => Promise<T>) => Promise<T>;
 }
 
+const word = '[a-z0-9]+(?:(?:\\.|__?|-+)[a-z0-9]+)*';
+const registry = '(?:[A-Za-z0-9]+(?:[.-]+[A-Za-z0-9]+)*|\\[[0-9a-fA-F:]+\\])(?::\\d{1,5})?';
+const dockerReference = new RegExp(
+  `^(?:${registry}/)?${word}(?:/${word})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`,
+);
+
 interface Recipe {
   readonly digest: string;
   readonly reference: string;
@@ -59,8 +65,11 @@ export class Images {
       });
     }
     const { reference } = image;
-    if (reference.length > 512 || !/^[\x21-\x7e]+$/.test(reference))
+    // What the operator has named may be called anything; the daemon must be asked for nothing but an image.
+    const named = Object.hasOwn(this.#settings.options.images, reference);
+    if (!named && (reference.length > 512 || !dockerReference.test(reference))) {
       throw new RitmoError('RITMO_IMAGE_INVALID', `${JSON.stringify(reference.slice(0, 200))} is no image reference.`);
+    }
     const names = reference.split('/');
     if (
       allowedImages !== undefined &&

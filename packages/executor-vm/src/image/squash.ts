@@ -3,9 +3,7 @@ import { chownSync, closeSync, ftruncateSync, openSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import type { Owner } from '@ritmo/host-linux';
-import { runConfined, startConfined } from '../tool/confined.js';
-import { killConfined } from '../tool/kill.js';
+import { killConfined, type Owner, runConfined, startConfined } from '@ritmo/host-linux';
 
 /** Absolute paths; both come with squashfs-tools. */
 export interface SquashTools {

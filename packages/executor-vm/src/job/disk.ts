@@ -1,8 +1,7 @@
 import { chownSync, closeSync, ftruncateSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import type { Owner } from '@ritmo/host-linux';
-import { runConfined } from '../tool/confined.js';
+import { type Owner, runConfined } from '@ritmo/host-linux';
 
 /** The file system needs room for itself. */
 export const leastDiskBytes = 16 * 1024 * 1024;

@@ -33,5 +33,3 @@ export function jobFolders(sandboxes: string, memory: string, sandboxId: string)
     memory: join(memory, sandboxId),
   };
 }
-
-export const isSandboxId = (name: string) => /^[a-z0-9-]{1,64}$/.test(name);

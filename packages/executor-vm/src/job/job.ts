@@ -19,7 +19,7 @@ import type { RootImage } from '../image/root-image.js';
 import { openMachine } from '../machine/factory.js';
 import type { Machine } from '../machine/machine.js';
 import { type Hardware, machineMemoryMiB, machineNetwork } from '../machine/settings.js';
-import { openState } from '../template/templates.js';
+import { type OpenTemplate, openState } from '../template/templates.js';
 import { adopt } from './adopt.js';
 import { JobDisk } from './disk.js';
 import type { JobFolders } from './folders.js';
@@ -163,14 +163,28 @@ export class Job implements AsyncDisposable {
     this.#group = this.#newGroup();
     await this.#network?.closeHost();
     const kvmNode = host.accelerator === 'kvm' ? await makeKvmNode(folders.kvmNode, this.#user) : undefined;
-    const opened = [this.#disk.open(), openSync(this.image.path, 'r')];
-    const [disk = -1, image = -1] = opened;
+    const disk = this.#disk.open();
+    try {
+      const [filled, begun] = await Promise.allSettled([
+        this.#fill(this.#disk, signal),
+        this.#begin((from) => this.#open(disk, kvmNode, from), template, { signal, progress }),
+      ]);
+      for (const result of [begun, filled]) if (result.status === 'rejected') throw result.reason;
+    } finally {
+      closeSync(disk);
+    }
+    await this.#enterImage(this.machine, signal);
+  }
+
+  #open(disk: number, kvmNode: string | undefined, template: OpenTemplate | undefined): Machine {
+    const image = openSync(this.image.path, 'r');
+    const opened = [image];
     try {
       const state = template === undefined ? undefined : openState(template);
       if (state !== undefined) opened.push(state);
-      this.#machine = openMachine(host.machines, {
+      return openMachine(this.host.machines, {
         shape: {
-          hardware,
+          hardware: this.hardware,
           memory: template === undefined ? 'anonymous' : 'template',
           imageFormat: this.image.format,
           network: this.request.network === 'isolated' ? 'isolated' : 'none',
@@ -184,18 +198,12 @@ export class Job implements AsyncDisposable {
         group: this.#group,
         enterNetwork: this.#network?.enter(),
         kvmNode,
-        resolver: this.#network === undefined ? undefined : folders.resolver,
+        resolver: this.#network === undefined ? undefined : this.folders.resolver,
         mark: this.mark,
       });
     } finally {
       for (const fd of opened) closeSync(fd);
     }
-    const [filled, begun] = await Promise.allSettled([
-      this.#fill(this.#disk, signal),
-      this.#begin(this.#machine, template !== undefined, signal),
-    ]);
-    for (const result of [begun, filled]) if (result.status === 'rejected') throw result.reason;
-    await this.#enterImage(this.#machine, signal);
   }
 
   /** Keeps the end of the job waiting for the work. */
@@ -232,11 +240,35 @@ export class Job implements AsyncDisposable {
     await removeTree(this.folders.content);
   }
 
-  async #begin(machine: Machine, fromTemplate: boolean, signal: AbortSignal): Promise<void> {
-    if (fromTemplate) await machine.restore(signal);
-    else await machine.boot(signal);
-    this.#restored = fromTemplate;
-    await machine.refresh(this.host.clock.now(), signal);
+  /** From the template; where no machine comes back from it, as when QEMU was exchanged meanwhile, by booting. */
+  async #begin(
+    open: (from: OpenTemplate | undefined) => Machine,
+    template: OpenTemplate | undefined,
+    { signal, progress }: Pick<PrepareScope, 'signal' | 'progress'>,
+  ): Promise<void> {
+    const { options, templates, log, clock } = this.host;
+    if (template !== undefined) {
+      try {
+        this.#machine = open(template);
+        await this.#machine.restore(signal);
+        this.#restored = true;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (this.over.aborted) throw error;
+        log.warn(
+          { sandboxId: this.id, error: String(error) },
+          'No machine comes back from the template; it is removed',
+        );
+        progress('The template does not serve; booting');
+        templates.discard(this.hardware);
+        await this.#machine?.[Symbol.asyncDispose]();
+      }
+    }
+    if (!this.#restored) {
+      this.#machine = open(undefined);
+      await this.#machine.boot(signal, options.bootTimeoutMs);
+    }
+    await this.machine.refresh(clock.now(), signal);
   }
 
   /** The root filesystem, the disk and the network, and whether the image's shell runs here. */

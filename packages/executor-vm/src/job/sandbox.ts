@@ -4,20 +4,19 @@ import {
   type CollectedEntry,
   type CollectRequest,
   type FileEntry,
+  refusedStep,
   type ResourceUsage,
   RitmoError,
   type Sandbox,
   type StepExit,
   type StepScope,
   type StepSpec,
+  stepFolder,
 } from '@ritmo/agent-core/executor';
-import { askedFor } from '../files/claims.js';
+import { askedFor, Spool, tarAround } from '@ritmo/host-linux';
 import { readCollected } from '../files/collect.js';
-import { Spool } from '../files/spool.js';
-import { tarAround } from '../files/tar-entry.js';
 import { insidePaths } from '../guest/scripts.js';
 import { runStep } from '../step/run-step.js';
-import { notStarted } from '../step/step-file.js';
 import { type Job, workdir } from './job.js';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -76,12 +75,12 @@ export class VmSandbox implements Sandbox {
 
   async run(step: StepSpec, scope: StepScope): Promise<StepExit> {
     const { machine, image, host, stepBounds } = this.#usable();
-    const cwd = posix.join(workdir, step.cwd ?? '.');
-    if (step.user !== undefined)
-      return { status: 'not-started', error: notStarted(`A machine has one user; a step cannot be ${step.user}.`) };
-    if (step.cwd?.startsWith('/') === true || (cwd !== workdir && !cwd.startsWith(`${workdir}/`))) {
-      const error = notStarted(`The folder ${step.cwd} is not in the workspace.`, 'Check `dir:` of the step.');
-      return { status: 'not-started', error };
+    if (step.user !== undefined) return refusedStep(`A machine has one user; a step cannot be ${step.user}.`);
+    let cwd: string;
+    try {
+      cwd = stepFolder(workdir, step);
+    } catch (error) {
+      return { status: 'not-started', error: RitmoError.from(error) };
     }
     if (this.#running !== undefined)
       throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} runs a command already.`);

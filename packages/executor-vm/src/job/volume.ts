@@ -1,15 +1,15 @@
 import { chownSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  notStarted,
   RitmoError,
   type StepExit,
   type StepScope,
+  toolFiles,
   type ToolSpec,
   type WorkspaceVolume,
 } from '@ritmo/agent-core/executor';
-import { findProgram, removeTree, writeFiles } from '@ritmo/host-linux';
-import { notStarted, stepFile } from '../step/step-file.js';
-import { runTool } from '../tool/run-tool.js';
+import { findProgram, removeTree, runTool, stepFile, writeFiles } from '@ritmo/host-linux';
 import { type Job, workdir } from './job.js';
 
 const inside = { home: '/home/build', tmp: '/tmp', tool: '/run/ritmo/tool' };
@@ -51,7 +51,7 @@ export class JobVolume implements WorkspaceVolume {
       for (const { source } of shown) if (!existsSync(source)) throw notStarted(`There is no ${source} on the worker.`);
       mkdirSync(folder, { mode: 0o700 });
       if (job.user !== undefined) chownSync(folder, job.user.uid, job.user.gid);
-      await writeFiles(folder, '', filesOf(tool), job.user, signal);
+      await writeFiles(folder, '', toolFiles(tool), job.user, signal);
       await job.network?.closeHost();
       const { home, tmp, workspace, resolver } = job.folders;
       const running = runTool(
@@ -89,15 +89,4 @@ export class JobVolume implements WorkspaceVolume {
   [Symbol.asyncDispose](): Promise<void> {
     return this.job[Symbol.asyncDispose]();
   }
-}
-
-function filesOf(tool: ToolSpec) {
-  return Object.entries(tool.files ?? {}).map(([path, { content, mode }]) => {
-    const bytes = Buffer.from(content);
-    return { kind: 'file' as const, path, mode, mtimeMs: 0, size: bytes.length, body: once(bytes) };
-  });
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

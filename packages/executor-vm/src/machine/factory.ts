@@ -1,5 +1,7 @@
+import { dirname } from 'node:path';
 import type { Cgroup, Owner } from '@ritmo/host-linux';
 import type { BootFiles } from '../template/boot-files.js';
+import { markUsed } from '../unused.js';
 import { Machine } from './machine.js';
 import type { MachineShape } from './settings.js';
 import type { MachineFiles, MachineTools } from './start.js';
@@ -28,6 +30,7 @@ export interface MachineRequest {
 
 /** Starts QEMU; what comes next is to boot or to restore it. */
 export function openMachine({ tools, boot }: MachineHost, request: MachineRequest): Machine {
+  markUsed(dirname(boot.kernel));
   return new Machine({
     tools,
     kernel: boot.kernel,

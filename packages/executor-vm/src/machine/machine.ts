@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { RitmoError } from '@ritmo/agent-core/executor';
+import { killConfined } from '@ritmo/host-linux';
 import { seedOf } from '../guest/seed-program.js';
-import { killConfined } from '../tool/kill.js';
 import { Control } from './control.js';
 import { readLines } from './lines.js';
 import { MarkedStream } from './marked-stream.js';
@@ -10,8 +10,6 @@ import { Monitor } from './monitor.js';
 import { type MachineProcess, type MachineStart, startMachine } from './start.js';
 import { descriptors } from './settings.js';
 
-/** Longest time that the first program of a machine may take; emulated on a busy host it is seconds. */
-const bootMs = 120_000;
 const restoreMs = 30_000;
 const seedBytes = 64;
 const mostSaid = 2_000;
@@ -55,7 +53,7 @@ export class Machine implements AsyncDisposable {
   }
 
   /** Waits until the guest of a machine that boots says hello; rejects with what QEMU said. */
-  async boot(signal: AbortSignal, ms = bootMs): Promise<void> {
+  async boot(signal: AbortSignal, ms: number): Promise<void> {
     await this.#within(ms, signal, 'say hello', this.control.hello);
   }
 
@@ -114,7 +112,10 @@ export class Machine implements AsyncDisposable {
 
   #silent(what: string, ms: number): RitmoError {
     return new RitmoError('RITMO_SANDBOX_BROKEN', `The machine did not ${what} within ${Math.round(ms / 1_000)} s.`, {
-      hint: this.#said.trim() === '' ? 'The host may be overloaded.' : `QEMU said: ${this.#said.trim().slice(-500)}`,
+      hint:
+        this.#said.trim() === ''
+          ? 'The host is overloaded, or the kernel does not run on it: `ritmo-agent vm prepare` tries it.'
+          : `QEMU said: ${this.#said.trim().slice(-500)}`,
     });
   }
 

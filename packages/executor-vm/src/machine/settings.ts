@@ -34,6 +34,8 @@ export const machinePaths = { kernel: '/ritmo/kernel', initramfs: '/ritmo/initra
 
 const commandLine =
   'quiet panic=-1 no_timer_check nokaslr 8250.nr_uarts=0 i8042.noaux cryptomgr.notests nowatchdog audit=0 apparmor=0';
+/** Most translated code that an emulated machine keeps: without a bound it would outgrow what the job's limit leaves for QEMU. */
+const translatedMiB = 128;
 const board = 'usb=off,smm=off,vmport=off,hpet=off,graphics=off';
 
 /** What backs the memory: a file of ours, new (a template is to be made of it) or of a template, or nobody's. */
@@ -64,7 +66,12 @@ export function machineArgs({ hardware, memory, imageFormat, network }: MachineS
   const ports = ['control', 'stdout', 'stderr', 'data'] as const;
   return [
     ...['-M', `pc,${board}${backed ? ',memory-backend=memory' : ''}`],
-    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', accelerator === 'kvm' ? 'host' : 'max'],
+    ...[
+      '-accel',
+      accelerator === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${translatedMiB}`,
+      '-cpu',
+      accelerator === 'kvm' ? 'host' : 'max',
+    ],
     ...['-m', `${memoryMiB}M`, '-smp', String(cpus)],
     ...(backed
       ? [

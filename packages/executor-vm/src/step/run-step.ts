@@ -1,11 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:os';
-import { type Clock, type LimitHit, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
+import {
+  causeOf,
+  type Clock,
+  type LimitHit,
+  refusedStep,
+  RitmoError,
+  type StepExit,
+  type Stopped,
+  type StepScope,
+} from '@ritmo/agent-core/executor';
+import { signalNamed, type StepCommand, stepFile } from '@ritmo/host-linux';
 import type { StepAnswer, StepEnd } from '../machine/control.js';
 import type { Machine } from '../machine/machine.js';
 import { Output } from './output.js';
-import { type Command, notStarted, stepFile } from './step-file.js';
-import { causeOf, type Stopped, Stopper } from './stopper.js';
+import { Stopper } from './stopper.js';
 
 /** What bounds a step inside of its machine. */
 export interface StepBounds {
@@ -19,7 +27,7 @@ const fullBlocks = 64;
 /** Runs a command to its end; settles by the rules of `Sandbox.run`. */
 export async function runStep(
   machine: Machine,
-  command: Command,
+  command: StepCommand,
   bounds: StepBounds,
   scope: StepScope,
   clock: Clock,
@@ -53,18 +61,16 @@ export async function runStep(
   }
 }
 
-function settle(command: Command, answer: StepAnswer, stopped: Stopped | undefined): StepExit {
+function settle(command: StepCommand, answer: StepAnswer, stopped: Stopped | undefined): StepExit {
   if (stopped !== undefined) return { status: 'cancelled', reason: stopped.cause.reason, forced: stopped.forced };
   if (answer.kind === 'no-folder') {
-    const error = notStarted(`There is no folder ${command.cwd} that the step may enter.`, 'Check `dir:` of the step.');
-    return { status: 'not-started', error };
+    return refusedStep(`There is no folder ${command.cwd} that the step may enter.`, 'Check `dir:` of the step.');
   }
   if (answer.kind !== 'ended') {
-    const error = notStarted(
+    return refusedStep(
       `There is no program ${command.argv[0]} in the image.`,
       'Check `shell:` of the step and the image.',
     );
-    return { status: 'not-started', error };
   }
   const signal = answer.signalled ? (signalNamed((answer.code ?? 137) - 128) ?? 'SIGKILL') : undefined;
   const failed = signal !== undefined || answer.code !== 0;
@@ -82,8 +88,4 @@ function limitOf({ outOfMemoryKills, refusedForks, free }: StepEnd): LimitHit | 
   if (outOfMemoryKills > 0) return 'memory';
   if (refusedForks > 0) return 'pids';
   return free !== undefined && (free.blocks < fullBlocks || free.files === 0) ? 'disk' : undefined;
-}
-
-function signalNamed(number: number): string | undefined {
-  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
 }

@@ -1,11 +1,5 @@
-import type { CancelCause, Clock, StepScope } from '@ritmo/agent-core/executor';
+import { type CancelCause, causeOf, type Clock, type Stopped, type StepScope } from '@ritmo/agent-core/executor';
 import type { Control } from '../machine/control.js';
-
-/** How a step was stopped, once it was. */
-export interface Stopped {
-  readonly cause: CancelCause;
-  readonly forced: boolean;
-}
 
 const lookMs = 20;
 /** After a kill the guest has so long to say that the step has ended; then the machine is ended. */
@@ -81,13 +75,4 @@ export class Stopper {
       // The step has ended.
     }
   }
-}
-
-/** What core said when it aborted; an abort without a cause counts as the user's. */
-export function causeOf(signal: AbortSignal): CancelCause {
-  const reason: unknown = signal.reason;
-  if (typeof reason === 'object' && reason !== null && 'reason' in reason && typeof reason.reason === 'string') {
-    return reason as CancelCause;
-  }
-  return { reason: 'user' };
 }

@@ -1,9 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeInitramfs } from '../guest/initramfs.js';
+import { assertRoom } from '../cache-folder.js';
+import { initramfsParts, makeInitramfs } from '../guest/initramfs.js';
 import { type Kernel, kernelIdentity, plainKernel } from '../guest/kernel.js';
 import { guestScripts } from '../guest/scripts.js';
+import { removeUnused } from '../unused.js';
 
 /** What machines boot from: both files can be read by anybody. */
 export interface BootFiles {
@@ -13,14 +15,19 @@ export interface BootFiles {
   readonly id: string;
 }
 
+/** A kernel that is not packed, and the initramfs. */
+const bootBytes = 128 * 1024 * 1024;
+
 /** Unpacks the kernel and makes the initramfs, once for each kernel, busybox and version of ours. */
 export async function bootFiles(cacheDir: string, kernel: Kernel, busybox: string): Promise<BootFiles> {
   const { size, mtimeMs } = statSync(busybox);
-  const parts = [kernelIdentity(kernel), busybox, size, mtimeMs, JSON.stringify(guestScripts)];
+  const parts = [kernelIdentity(kernel), busybox, size, mtimeMs, JSON.stringify(guestScripts), initramfsParts];
   const id = createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 24);
   const folder = join(cacheDir, 'boot', id);
   const files = { kernel: join(folder, 'kernel'), initramfs: join(folder, 'initramfs'), id };
   if (existsSync(folder)) return files;
+  removeUnused(join(cacheDir, 'boot'), Date.now());
+  assertRoom(join(cacheDir, 'boot'), bootBytes);
   const fresh = `${folder}.${randomUUID()}`;
   mkdirSync(fresh, { recursive: true, mode: 0o711 });
   try {

@@ -17,6 +17,8 @@ import { RitmoError } from '@ritmo/agent-core/executor';
 import type { Owner } from '@ritmo/host-linux';
 import { type MachineHost, openMachine } from '../machine/factory.js';
 import { type Hardware, machineArgs, machinePaths, type MachineShape } from '../machine/settings.js';
+import { assertRoom } from '../cache-folder.js';
+import { removeUnused } from '../unused.js';
 import { moveInto } from './boot-files.js';
 
 /** A machine that was saved when it had just said hello: the files of its memory and of the rest. No secret is in it. */
@@ -32,11 +34,14 @@ export interface TemplateRequest {
   readonly user: Owner | undefined;
   readonly kvmNode: string | undefined;
   readonly mark: string;
+  readonly bootTimeoutMs: number;
   readonly signal: AbortSignal;
 }
 
 const emptyBytes = 1024 * 1024;
 const saveMs = 60_000;
+/** What a machine that has just come up has written to its memory, and more. */
+const templateBytes = 256 * 1024 * 1024;
 
 /** Where the template for this hardware lies, whether it was made yet or not. */
 export function templateFolder({
@@ -54,6 +59,8 @@ export async function ensureTemplate(request: TemplateRequest): Promise<Template
   const folder = templateFolder(request);
   const template = { memory: join(folder, 'memory'), state: join(folder, 'state') };
   if (existsSync(folder)) return template;
+  removeUnused(join(request.cacheDir, 'templates'), Date.now());
+  assertRoom(join(request.cacheDir, 'templates'), templateBytes);
   const fresh = `${folder}.${randomUUID()}`;
   mkdirSync(fresh, { recursive: true, mode: 0o711 });
   try {
@@ -92,7 +99,7 @@ async function make(request: TemplateRequest, folder: string): Promise<void> {
       saveTo: state,
       mark: request.mark,
     });
-    await machine.boot(request.signal);
+    await machine.boot(request.signal, request.bootTimeoutMs);
     await machine.monitor.run('qmp_capabilities');
     const capabilities = [{ capability: 'x-ignore-shared', state: true }];
     await machine.monitor.run('migrate-set-capabilities', { capabilities });

@@ -1,9 +1,10 @@
-import { closeSync, openSync } from 'node:fs';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Logger } from '@ritmo/agent-core/executor';
 import type { Owner } from '@ritmo/host-linux';
 import type { MachineHost } from '../machine/factory.js';
 import type { Hardware } from '../machine/settings.js';
+import { markUsed } from '../unused.js';
 import { sealedCopy } from './sealed-memory.js';
 import { ensureTemplate, type TemplateRequest, templateFolder } from './template.js';
 
@@ -19,6 +20,7 @@ export interface OpenTemplate {
 export interface TemplatesSettings {
   readonly host: MachineHost;
   readonly cacheDir: string;
+  readonly bootTimeoutMs: number;
   readonly mark: string;
   readonly log: Logger;
   /** Lends a user that machines may run as. */
@@ -29,6 +31,7 @@ export interface TemplatesSettings {
 export class Templates implements AsyncDisposable {
   readonly #settings: TemplatesSettings;
   readonly #open = new Map<string, Promise<OpenTemplate | undefined>>();
+  readonly #discarded: Array<Promise<OpenTemplate | undefined>> = [];
   readonly #over = new AbortController();
 
   constructor(settings: TemplatesSettings) {
@@ -47,7 +50,7 @@ export class Templates implements AsyncDisposable {
     progress: (text: string) => void,
   ): Promise<OpenTemplate | undefined> {
     const key = JSON.stringify(hardware);
-    if (!this.has(hardware))
+    if (!this.has(hardware) && !this.#open.has(key))
       progress('Booting a machine to make a template of it; later ones take a tenth of a second');
     let opening = this.#open.get(key);
     if (opening === undefined) {
@@ -63,9 +66,19 @@ export class Templates implements AsyncDisposable {
     return await abortable(opening, signal);
   }
 
+  /** Takes away one from which no machine came back. Until this is opened again, such machines boot. */
+  discard(hardware: Hardware): void {
+    const key = JSON.stringify(hardware);
+    rmSync(templateFolder({ ...this.#settings, hardware }), { recursive: true, force: true });
+    const open = this.#open.get(key);
+    // Other jobs may be about to use what is open.
+    if (open !== undefined) this.#discarded.push(open);
+    this.#open.set(key, Promise.resolve(undefined));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#over.abort(new Error('the executor is closed'));
-    for (const opening of this.#open.values()) await release(opening);
+    for (const opening of [...this.#open.values(), ...this.#discarded.splice(0)]) await release(opening);
     this.#open.clear();
   }
 
@@ -113,4 +126,7 @@ async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
 }
 
 /** Opens the saved state, which each clone reads from its beginning. */
-export const openState = ({ state }: OpenTemplate) => openSync(state, 'r');
+export function openState({ state }: OpenTemplate): number {
+  markUsed(dirname(state));
+  return openSync(state, 'r');
+}

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import type { CollectedEntry, CollectRequest } from '@ritmo/agent-core/executor';
 import { type Headers, pack } from 'tar-stream';
+import { Spool } from '@ritmo/host-linux';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readCollected } from '../../src/files/collect.js';
-import { Spool } from '../../src/files/spool.js';
 import { MarkedStream } from '../../src/machine/marked-stream.js';
 
 const mark = 'f'.repeat(32);

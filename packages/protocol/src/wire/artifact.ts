@@ -36,7 +36,14 @@ export const artifactPlan = z.object({
   /** One PUT of the whole. A path that begins with `/` is on the API server and takes the job token. */
   upload: uploadTarget.optional(),
   /** Several PUTs, each of `partSize` bytes but the last. */
-  parts: z.object({ partSize: z.int().positive(), targets: z.array(uploadTarget).min(1) }).optional(),
+  parts: z
+    .object({
+      partSize: z.int().positive(),
+      targets: z.array(uploadTarget).min(1),
+      /** For as long as it stays the same, parts that were sent need not be sent again. */
+      uploadId: z.string().max(4096).optional(),
+    })
+    .optional(),
 });
 export type ArtifactPlan = z.output<typeof artifactPlan>;
 export const artifactsAnswer = z.object({ files: z.array(artifactPlan) });

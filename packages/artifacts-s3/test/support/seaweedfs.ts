@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import type { S3Options } from '../../src/index.js';
+
+/** Where the set-up of the tests puts it (scripts/lib/s3-server.mjs). */
+export const weedPath = fileURLToPath(new URL('../../../../node_modules/.cache/ritmo/weed', import.meta.url));
+
+const credentials = { accessKeyId: 'ritmo-test', secretAccessKey: 'a secret/of+signs=&that need care' };
+const roles = ['master', 'volume', 'filer', 's3'] as const;
+
+/** SeaweedFS on loopback: an S3 server that checks signatures, with a bucket `builds`. */
+export class SeaweedFs implements AsyncDisposable {
+  readonly options: S3Options;
+  readonly #directory: string;
+  readonly #process: ReturnType<typeof spawn>;
+
+  private constructor(options: S3Options, directory: string, process: ReturnType<typeof spawn>) {
+    this.options = options;
+    this.#directory = directory;
+    this.#process = process;
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  static async start(): Promise<SeaweedFs> {
+    const directory = await mkdtemp(join(tmpdir(), 'ritmo-weed-'));
+    const ports = await freePorts(roles.length * 2);
+    const config = join(directory, 's3.json');
+    const { accessKeyId: accessKey, secretAccessKey: secretKey } = credentials;
+    const identity = { name: 'ritmo', credentials: [{ accessKey, secretKey }], actions: ['Admin'] };
+    await writeFile(config, JSON.stringify({ identities: [identity] }), { mode: 0o600 });
+    const flags = roles.flatMap((role, at) => [
+      `-${role}.port=${ports[at * 2]}`,
+      `-${role}.port.grpc=${ports[at * 2 + 1]}`,
+    ]);
+    const fixed = ['-ip=127.0.0.1', '-ip.bind=127.0.0.1', '-filer', '-s3', `-s3.config=${config}`, '-volume.max=20'];
+    const argv = ['-logtostderr', 'server', `-dir=${directory}`, ...fixed, ...flags, '-master.volumeSizeLimitMB=64'];
+    const weed = spawn(weedPath, argv, { stdio: 'ignore', cwd: directory });
+    const options = { bucket: 'builds', endpoint: `http://127.0.0.1:${ports[6]}`, credentials };
+    const server = new SeaweedFs(options, directory, weed);
+    try {
+      await Promise.race([
+        server.#ready(),
+        once(weed, 'exit').then(([code]) => Promise.reject(new Error(`weed ended with ${String(code)}`))),
+      ]);
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const ended = once(this.#process, 'exit');
+      this.#process.kill('SIGKILL');
+      await ended;
+    }
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Its parts find each other one after the other; the bucket can be made once all have. */
+  async #ready(): Promise<void> {
+    const { endpoint = '' } = this.options;
+    const client = new S3Client({
+      endpoint,
+      credentials: { ...credentials },
+      region: 'us-east-1',
+      forcePathStyle: true,
+      maxAttempts: 1,
+    });
+    try {
+      for (;;) {
+        const made = await client.send(new CreateBucketCommand({ Bucket: 'builds' })).then(
+          () => true,
+          () => false,
+        );
+        if (made) return;
+        await delay(50);
+      }
+    } finally {
+      client.destroy();
+    }
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
