@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -33,10 +33,14 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   if (dockerd === undefined) throw new Error('this test starts a dockerd, which needs root');
   const folder = await mkdtemp(join(tmpdir(), 'dockerd-remote-'));
   const port = await freePort();
+  // One of its own: told that it has none, a daemon deletes the one that others use.
+  const bridge = `rtmt${port}`;
+  execFileSync('ip', ['link', 'add', bridge, 'type', 'bridge']);
+  execFileSync('ip', ['address', 'add', `${addressOf(port)}/29`, 'dev', bridge]);
   const tls = certificates === undefined ? [] : tlsOptions();
   const args = [
     ...['--host', `tcp://127.0.0.1:${port}`, '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
-    ...['--pidfile', join(folder, 'pid'), '--bridge', 'none', '--iptables=false', '--log-level', 'warn', ...tls],
+    ...['--pidfile', join(folder, 'pid'), '--bridge', bridge, '--iptables=false', '--log-level', 'warn', ...tls],
   ];
   // What TLS needs is read before it is hidden: it lies in the same place.
   const keep = certificates === undefined ? ':' : 'cp -r "$3" /run/ritmo-test-certificates';
@@ -57,7 +61,7 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   const until = Date.now() + startMs;
   while (!(await answers(port, certificates))) {
     if (daemon.exitCode !== null || Date.now() > until) {
-      await stop(daemon, folder);
+      await stop(daemon, folder, bridge);
       throw new Error(`dockerd did not start: ${log.join('').slice(-2_000)}`);
     }
     await sleep(50);
@@ -65,7 +69,7 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   return {
     address: `tcp://127.0.0.1:${port}`,
     pid: daemon.pid ?? 0,
-    [Symbol.asyncDispose]: () => stop(daemon, folder),
+    [Symbol.asyncDispose]: () => stop(daemon, folder, bridge),
   };
 }
 
@@ -74,10 +78,17 @@ function tlsOptions(): string[] {
   return ['--tlsverify', '--tlscacert', path('ca'), '--tlscert', path('server-cert'), '--tlskey', path('server-key')];
 }
 
-async function stop(daemon: ChildProcess, folder: string): Promise<void> {
+/** In a subnet for each port. */
+function addressOf(port: number): string {
+  const number = (port % 8192) * 8 + 1;
+  return `10.253.${Math.floor(number / 256)}.${number % 256}`;
+}
+
+async function stop(daemon: ChildProcess, folder: string, bridge: string): Promise<void> {
   await end(daemon, 'SIGTERM');
   // Its mounts go with the last process of its namespace.
   for (const pid of processesOf(folder)) process.kill(pid, 'SIGKILL');
+  execFileSync('ip', ['link', 'delete', bridge]);
   await rm(folder, { recursive: true, force: true });
 }
 
