@@ -33,9 +33,10 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   if (dockerd === undefined) throw new Error('this test starts a dockerd, which needs root');
   const folder = await mkdtemp(join(tmpdir(), 'dockerd-remote-'));
   const port = await freePort();
-  // Not `none`: a daemon that is told so takes away the usual bridge, which is another daemon's.
+  // One of its own: told that it has none, a daemon deletes the one that others use.
   const bridge = `rtmt${port}`;
   execFileSync('ip', ['link', 'add', bridge, 'type', 'bridge']);
+  execFileSync('ip', ['address', 'add', `${addressOf(port)}/29`, 'dev', bridge]);
   const tls = certificates === undefined ? [] : tlsOptions();
   const args = [
     ...['--host', `tcp://127.0.0.1:${port}`, '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
@@ -75,6 +76,12 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
 function tlsOptions(): string[] {
   const path = (name: string) => `/run/ritmo-test-certificates/${name}.pem`;
   return ['--tlsverify', '--tlscacert', path('ca'), '--tlscert', path('server-cert'), '--tlskey', path('server-key')];
+}
+
+/** In a subnet for each port. */
+function addressOf(port: number): string {
+  const number = (port % 8192) * 8 + 1;
+  return `10.253.${Math.floor(number / 256)}.${number % 256}`;
 }
 
 async function stop(daemon: ChildProcess, folder: string, bridge: string): Promise<void> {

@@ -49,6 +49,7 @@ _ritmo_signal() {
     set -- "$1" "$2" \${_ritmo_line##*) }
     case $3 in Z | X) continue ;; esac
     [ "$4" != ${watcher} ] || continue
+    [ -z "$_ritmo_tell" ] || ! kill -s 0 "$_ritmo_pid" 2>/dev/null || echo reached
     ! kill -s "$1" "$_ritmo_pid" 2>/dev/null || _ritmo_reached=$((_ritmo_reached + 1))
   done
 }
@@ -73,6 +74,7 @@ export function stepScript(nonce: string, stepFile: string, own: OwnPids): strin
   return `
 trap : TERM INT HUP
 exec 5>&1 6>&2 >/dev/null 2>&1
+_ritmo_tell=
 ${functions(own)}
 _ritmo_setsid=
 if command -v setsid; then _ritmo_setsid=setsid; fi
@@ -131,11 +133,12 @@ exit
 `;
 }
 
-/** Sends a signal to all but our own and the process \`spared\`; \`KILL\` until nothing is left. Says \`reached N\`. */
+/**
+ * Sends a signal to all but our own and the process `spared`; `KILL` until nothing is left. Of each other signal it says
+ * `reached` before it sends it: a step that ends of it takes this script along, and its last word with it.
+ */
 export function signalScript(signal: string, spared: number | undefined, own: OwnPids): string {
-  const call =
-    signal === 'KILL'
-      ? `_ritmo_end ${spared ?? 'none'}`
-      : `_ritmo_signal ${signal} ${spared ?? 'none'}; _ritmo_ended=$_ritmo_reached`;
-  return `${functions(own)}\n${call}\necho "reached $_ritmo_ended"\nexit\n`;
+  const but = spared ?? 'none';
+  const call = signal === 'KILL' ? `_ritmo_end ${but}` : `_ritmo_tell=yes; _ritmo_signal ${signal} ${but}`;
+  return `_ritmo_tell=\n${functions(own)}\n${call}\nexit\n`;
 }
