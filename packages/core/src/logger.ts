@@ -9,6 +9,12 @@ export const silentLogger: Logger = {
   error() {},
 };
 
+/** Whether a value has what a `Logger` has: `console` has no `child`. */
+export function isLogger(value: unknown): value is Logger {
+  const logger = value as Partial<Logger> | null | undefined;
+  return (['child', 'debug', 'info', 'warn', 'error'] as const).every((name) => typeof logger?.[name] === 'function');
+}
+
 /** A logger whose messages and texts pass through `mask`, for everything that is said about one build. */
 export function maskedLogger(log: Logger, mask: (text: string) => string): Logger {
   const clean = (value: unknown, depth = 0): unknown => {

@@ -7,7 +7,14 @@ import { silentLogger } from '../logger.js';
 import { deferred } from './deferred.js';
 import { type AgentStatus, reasonsOf } from './agent-status.js';
 import { type AgentEvents, type DrainReport, SafeEmitter } from './events.js';
-import { type AgentOptions, type AgentPatch, type CheckedOptions, checkOptions, checkPatch } from './options.js';
+import {
+  type AgentOptions,
+  type AgentPatch,
+  type CheckedOptions,
+  checkDeadline,
+  checkOptions,
+  checkPatch,
+} from './options.js';
 import { type AgentState, StateMachine } from './state.js';
 import { Worker } from './worker.js';
 
@@ -86,7 +93,10 @@ export class Agent implements AsyncDisposable {
     return this.#done.promise;
   }
 
-  /** Resolves once registered and claiming; rejects with the first error that makes that impossible. */
+  /**
+   * Resolves once registered and claiming; rejects with the first error that makes that impossible, and with
+   * RITMO_AGENT_STOPPING where `drain` or `stop` come before it is through.
+   */
   async start(): Promise<void> {
     this.#machine.go('starting');
     this.#start = this.#open();
@@ -110,7 +120,8 @@ export class Agent implements AsyncDisposable {
    * No new jobs; running builds finish, or are cancelled at the deadline (`shutdown.drainMs`, by default without
    * end); then deregistered. Idempotent.
    */
-  drain(options: { readonly deadlineMs?: number } = {}): Promise<DrainReport> {
+  async drain(options: { readonly deadlineMs?: number } = {}): Promise<DrainReport> {
+    checkDeadline(options);
     this.#ending ??= this.#drain(options.deadlineMs ?? this.#options.shutdown.drainMs);
     return this.#ending;
   }
@@ -247,7 +258,11 @@ export class Agent implements AsyncDisposable {
   /** A start under way is given up; one that is through is left alone. */
   async #untilStarted(): Promise<void> {
     if (!this.#worker)
-      this.#starting.abort(new RitmoError('RITMO_AGENT_STOPPING', 'The agent was stopped while it started.'));
+      this.#starting.abort(
+        new RitmoError('RITMO_AGENT_STOPPING', 'The agent was stopped while it started.', {
+          hint: 'It ended as it was told to. Where `start()` is awaited, expect this code.',
+        }),
+      );
     await this.#start?.catch(() => {});
   }
 

@@ -6,6 +6,7 @@ import { RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { ExecutorBinding } from '../executor/plugin.js';
 import type { ResourceLimits } from '../executor/request.js';
+import { isLogger } from '../logger.js';
 import type { SecretProvider, SecretSource } from '../secrets/provider.js';
 import type { Transport } from '../transport/transport.js';
 
@@ -152,19 +153,21 @@ const checked = z.strictObject({
  * @throws RITMO_USAGE with everything that is wrong with them.
  */
 export function checkOptions(options: AgentOptions) {
+  if (typeof options !== 'object' || options === null) throw wrong('options of the agent', ['there are none']);
   const { transport, artifacts, caches, log, clock, version, ...plain } = options;
   const result = checked.safeParse(plain);
-  const problems = result.success
-    ? []
-    : result.error.issues.map((issue) => `${issue.path.map(String).join('.') || 'options'}: ${issue.message}`);
+  const problems = result.success ? [] : problemsOf(result.error);
   if (typeof transport?.register !== 'function') problems.push('transport: is no transport');
-  const names = (options.executors ?? []).map((executor) => executor.name);
+  if (artifacts !== undefined && typeof artifacts?.open !== 'function') problems.push('artifacts: is no store');
+  if (caches !== undefined && typeof caches?.find !== 'function') problems.push('caches: is no store');
+  if (log !== undefined && !isLogger(log)) problems.push('log: lacks one of child, debug, info, warn, error');
+  const names = (result.data?.executors ?? []).map((executor) => executor.name);
   for (const name of names) {
     if (!shortName.safeParse(name).success) problems.push(`executors: ${JSON.stringify(name)} is no name`);
   }
   if (new Set(names).size !== names.length) problems.push('executors: two have the same name');
   if (!result.success || problems.length > 0) {
-    throw new RitmoError('RITMO_USAGE', `The options of the agent are wrong: ${problems.join('; ')}.`);
+    throw wrong('options of the agent', problems);
   }
   return { ...result.data, transport, artifacts, caches, log, clock, version };
 }
@@ -183,10 +186,26 @@ export interface AgentPatch {
 /** @throws RITMO_USAGE with everything that is wrong with the change. */
 export function checkPatch(value: AgentPatch): AgentPatch {
   const result = patch.safeParse(value);
-  if (!result.success)
-    throw new RitmoError('RITMO_USAGE', `The change of the agent is wrong: ${z.prettifyError(result.error)}`);
+  if (!result.success) throw wrong('change of the agent', problemsOf(result.error));
   const { labels, maxConcurrent } = result.data;
   return { ...(labels && { labels }), ...(maxConcurrent !== undefined && { maxConcurrent }) };
 }
 
 export type CheckedOptions = ReturnType<typeof checkOptions>;
+
+/** @throws RITMO_USAGE for a deadline that is no number of milliseconds. */
+export function checkDeadline(options: { readonly deadlineMs?: number }): void {
+  const result = z.strictObject({ deadlineMs: milliseconds.optional() }).safeParse(options);
+  if (!result.success) throw wrong('options of drain()', problemsOf(result.error));
+}
+
+function problemsOf(error: z.ZodError): string[] {
+  return error.issues.map((issue) => `${issue.path.map(String).join('.') || 'options'}: ${issue.message}`);
+}
+
+function wrong(what: string, problems: readonly string[]): RitmoError {
+  const verb = what.startsWith('change') ? 'is' : 'are';
+  return new RitmoError('RITMO_USAGE', `The ${what} ${verb} wrong: ${problems.join('; ')}.`, {
+    hint: 'The types of @ritmo/agent-core say what each may be.',
+  });
+}

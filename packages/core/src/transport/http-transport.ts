@@ -17,37 +17,18 @@ import {
   type WorkerStatus,
 } from '@ritmo/protocol';
 import { systemClock } from '../clock.js';
-import { RitmoError } from '../errors.js';
-import type { Clock, Logger } from '../executor/host.js';
 import { silentLogger } from '../logger.js';
 import { parseAddress } from './address.js';
 import { ApiClient } from './api-client.js';
 import { ArtifactCalls } from './artifact-calls.js';
 import { rawClaimAnswer, sortOffers, type UnreadableOffer } from './claim-answer.js';
 import { EventStream } from './event-stream.js';
+import { checkHttpOptions, type HttpTransportOptions } from './http-options.js';
 import { JobCalls } from './job-calls.js';
 import { LogCalls } from './log-calls.js';
 import { refusalError } from './server-answer.js';
 import type { ArtifactTransport, Lease, ReleaseCause, Transport } from './transport.js';
 import { WorkerSession } from './worker-session.js';
-
-export interface HttpTransportOptions {
-  /** `host:port` or a URL: a bare one means http on loopback and https elsewhere. */
-  readonly apiServer: string;
-  /** Of the role registration. A function is asked anew at each registration. */
-  readonly registrationToken: string | (() => Promise<string>);
-  /** Allows plain http to a host that is not this machine. */
-  readonly insecure?: boolean;
-  /** PEM text: trusted beside the usual authorities. */
-  readonly ca?: string;
-  /** PEM texts of a client certificate and its key. */
-  readonly cert?: string;
-  readonly key?: string;
-  readonly clock?: Clock;
-  readonly log?: Logger;
-  /** From 0 up to but without 1; Math.random where absent. */
-  readonly random?: () => number;
-}
 
 /** Beyond the time that a held call may take by itself. */
 const slackMs = 15_000;
@@ -69,9 +50,7 @@ export class HttpTransport implements Transport {
   readonly #events: EventStream;
 
   constructor(options: HttpTransportOptions) {
-    if ((options.cert === undefined) !== (options.key === undefined)) {
-      throw new RitmoError('RITMO_USAGE', 'A client certificate needs its key, and a key its certificate.');
-    }
+    checkHttpOptions(options);
     this.#api = new ApiClient({
       address: parseAddress(options.apiServer, options.insecure),
       clock: options.clock ?? systemClock,

@@ -1,4 +1,5 @@
 export { parseAddress, type ServerAddress } from './address.js';
-export { HttpTransport, type HttpTransportOptions } from './http-transport.js';
+export type { HttpTransportOptions } from './http-options.js';
+export { HttpTransport } from './http-transport.js';
 export { LocalTransport, type LocalTransportOptions } from './local-transport.js';
 export type { ArtifactTransport, Lease, ReleaseCause, Transport } from './transport.js';

@@ -6,6 +6,11 @@ import { type Code, RitmoError } from '../errors.js';
  * @throws an error of the code, which does not hold the token
  */
 export function checkToken(token: string, code: Extract<Code, 'RITMO_USAGE' | 'RITMO_UNAUTHORIZED'>): string {
+  if (token === '')
+    throw new RitmoError(code, 'The registration token is empty.', {
+      hint: 'It stands in `registration.token` of the data folder of the API server.',
+      retryable: false,
+    });
   if (/^[\x21-\x7e]*$/.test(token)) return token;
   throw new RitmoError(
     code,

@@ -20,6 +20,28 @@ describe('the constructor', () => {
     expect(code).toBe('RITMO_USAGE');
     for (const key of ['transport', 'executors', 'maxConcurrent', 'stateDir', 'labels']) expect(message).toContain(key);
   });
+
+  it.each([
+    ['no options at all', undefined, 'there are none'],
+    ['one executor instead of a list', { executors: scriptedExecutor() }, 'executors: '],
+    ['the console as its log', { log: console }, 'log: lacks one of child'],
+    ['a path as its store of artifacts', { artifacts: '/srv/artifacts' }, 'artifacts: is no store'],
+    ['an object as its store of caches', { caches: {} }, 'caches: is no store'],
+  ])('refuses %s with a sentence', (_what, options, words) => {
+    expect(() => new Agent(options as never)).toThrow(
+      expect.objectContaining({ code: 'RITMO_USAGE', message: expect.stringContaining(words) }),
+    );
+  });
+});
+
+describe('a drain', () => {
+  it.each([-1, Number.NaN, '1s'])('with %j as its deadline is refused, and the agent goes on', async (deadlineMs) => {
+    const { agent } = await agentFixture();
+    await agent.start();
+    await expect(agent.drain({ deadlineMs } as never)).rejects.toMatchObject({ code: 'RITMO_USAGE' });
+    expect(agent.state).toBe('running');
+    await agent.drain();
+  });
 });
 
 describe('a life in order', () => {
@@ -138,7 +160,10 @@ describe('a start that cannot succeed', () => {
     await server.when(() => server.calls.includes('register'));
     await agent.drain();
     expect(agent.state).toBe('stopped');
-    await expect(start).rejects.toMatchObject({ code: 'RITMO_AGENT_STOPPING' });
+    await expect(start).rejects.toMatchObject({
+      code: 'RITMO_AGENT_STOPPING',
+      hint: expect.stringContaining('as it was told to'),
+    });
   });
 });
 
