@@ -13,8 +13,9 @@ export function commandLineReference(): string {
       `${about}.`,
       '',
       ...(examples.length === 0 ? [] : ['```sh', ...examples.map(([line, what]) => `${line} # ${what}`), '```', '']),
-      `Settings: ${keys.map((key) => `[\`--${flagOf(key)}\`](#${key.toLowerCase()})`).join(', ')}.`,
-      '',
+      ...(keys.length === 0
+        ? []
+        : [`Settings: ${keys.map((key) => `[\`--${flagOf(key)}\`](#${key.toLowerCase()})`).join(', ')}.`, '']),
     ].join('\n'),
   );
   const settings = (Object.keys(options) as OptionKey[]).map(settingSection);

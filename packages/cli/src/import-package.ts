@@ -1,5 +1,6 @@
+import { stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { RitmoError } from '@ritmo/agent-core/executor';
 
@@ -29,6 +30,31 @@ export async function importPackage(
   }
 }
 
+/**
+ * A file of this host, its path relative to the current folder.
+ * @throws RITMO_PLUGIN_INVALID where it is not there or cannot be loaded
+ */
+export async function importFile(
+  path: string,
+  load: Import = importModule,
+): Promise<Readonly<Record<string, unknown>>> {
+  const file = resolve(path);
+  if (
+    !(await stat(file).then(
+      (found) => found.isFile(),
+      () => false,
+    ))
+  )
+    throw new RitmoError('RITMO_PLUGIN_INVALID', `${path} is no file.`, {
+      hint: 'Name the JavaScript file whose default export is the plugin.',
+    });
+  try {
+    return await load(pathToFileURL(file).href);
+  } catch (error) {
+    throw broken(path, error);
+  }
+}
+
 /** Where a package lies that the current folder depends on; undefined where it does not. */
 function resolveIn(folder: string, packageName: string): string | undefined {
   try {
@@ -48,10 +74,12 @@ function isMissing(error: unknown, packageName: string): boolean {
   );
 }
 
-function broken(packageName: string, error: unknown): RitmoError {
+function broken(name: string, error: unknown): RitmoError {
   if (error instanceof RitmoError) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  return new RitmoError('RITMO_PLUGIN_INVALID', `The package ${packageName} cannot be loaded: ${reason}.`, {
+  const what = /^\.{0,2}\//.test(name) ? name : `The package ${name}`;
+  return new RitmoError('RITMO_PLUGIN_INVALID', `${what} cannot be loaded: ${reason}.`, {
     cause: error,
+    hint: 'What it says of itself: the plugin has to be mended, or what it imports installed beside it.',
   });
 }

@@ -62,7 +62,7 @@ export function readCommandLine(
     program.parse(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw usage(error);
+    if (error.exitCode !== 0) throw usage(error, commands);
   }
   return invocation;
 }
@@ -133,9 +133,17 @@ function examplesOf({ examples }: Command): string {
   return `\nExamples:\n${examples.map(([line, about]) => `  ${line}\n      ${about}`).join('\n')}`;
 }
 
-function usage(error: CommanderError): RitmoError {
+function usage(error: CommanderError, commands: readonly Command[]): RitmoError {
   const [first = '', suggestion = ''] = error.message.replace(/^error: /, '').split('\n');
-  const meant = /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1];
+  const meant = /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1] ?? meantFlag(first, commands);
   const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}${/[.!?]$/.test(first) ? '' : '.'}`;
   return new RitmoError('RITMO_USAGE', sentence, meant === undefined ? {} : { hint: `Did you mean ${meant}?` });
+}
+
+/** Commander compares `--flag=value` as a whole with what it knows. */
+function meantFlag(message: string, commands: readonly Command[]): string | undefined {
+  const flag = /^unknown option '--([^=']+)=/.exec(message)?.[1];
+  const known = new Set(commands.flatMap((command) => command.options.map(flagOf)));
+  const near = flag === undefined ? undefined : nearest(flag, [...known]);
+  return near === undefined ? undefined : `--${near}`;
 }

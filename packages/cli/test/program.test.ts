@@ -47,6 +47,7 @@ describe('the command line', () => {
     ['exex job.yaml', 'There is no command "exex".', 'Did you mean exec?'],
     ['job.yaml', 'There is no command "job.yaml".', 'Did you mean `ritmo-agent exec job.yaml`?'],
     ['--max-concurent 3', "Unknown option '--max-concurent'.", 'Did you mean --max-concurrent?'],
+    ['exec --isolatoin=process a', "Unknown option '--isolatoin=process'.", 'Did you mean --isolation?'],
     ['exec', "Missing required argument 'JOB.yaml'.", 'See `ritmo-agent --help`.'],
     ['cancel a b', "Too many arguments for 'cancel'. Expected 1 argument but got 2.", 'See `ritmo-agent --help`.'],
     ['--name', "Option '--name <TEXT>' argument missing.", 'See `ritmo-agent --help`.'],

@@ -227,10 +227,16 @@ export function optionsByName(words: Words): Option<Readonly<Record<string, unkn
     value: 'NAME=JSON',
     ...words,
     repeat: true,
-    schema: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
-    fromTexts: (texts) => Object.assign({}, ...texts.map(namedJson)),
+    schema: z.record(z.string(), z.record(z.string(), z.unknown(), { error: mapWanted })).default({}),
+    fromTexts(texts) {
+      const maps = texts.map(namedJson);
+      // What is no map is left as a list, which the schema refuses.
+      return maps.every((map) => typeof map === 'object') ? Object.assign({}, ...maps) : texts;
+    },
   };
 }
+
+const mapWanted = 'must be a map (as a flag: a JSON object, NAME={"key": "value"})';
 
 function namedJson(entry: string): unknown {
   const name = /^([^={]+)=/.exec(entry)?.[1];

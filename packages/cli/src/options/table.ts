@@ -44,7 +44,7 @@ export const options = {
   }),
   isolation: list({
     value: 'NAME',
-    about: 'executor for the builds: docker, process, vm, or a package; repeatable, the first is the default',
+    about: 'executor for the builds: docker, process, vm, a package or ./file.js; repeatable, the first is the default',
     words: ['docker', 'process', 'vm'],
     defaultText: 'docker',
   }),

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Import } from '../../src/import-package.js';
@@ -46,7 +49,7 @@ describe('an isolation', () => {
     });
   });
 
-  test.each(['../plugin.js', '/etc/passwd', 'file:///x.js', 'data:text/javascript,1', 'node:fs', 'UPPER', ''])(
+  test.each(['file:///x.js', 'data:text/javascript,1', 'node:fs', 'UPPER', ''])(
     '%j is refused as a name before anything is loaded',
     async (name) => {
       const load: Import = () => Promise.reject(new Error('must not be loaded'));
@@ -56,6 +59,36 @@ describe('an isolation', () => {
       });
     },
   );
+
+  test('in a file of this host is loaded from its path', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ritmo-isolation-'));
+    try {
+      const file = join(folder, 'plugin.mjs');
+      await writeFile(
+        file,
+        `export default { kind: 'ritmo.executor', name: 'mine', version: '1', contract: 1,
+          options: { '~standard': { version: 1, vendor: 'x', validate: (value) => ({ value }) } }, create() {} };`,
+      );
+      await writeFile(join(folder, 'throws.mjs'), `throw new Error('not on this host');`);
+      for (const name of [file, relative(process.cwd(), file)])
+        expect(await loadIsolation(name)).toMatchObject({ name: 'mine' });
+      await expect(loadIsolation(join(folder, 'throws.mjs'))).rejects.toMatchObject({
+        code: 'RITMO_PLUGIN_INVALID',
+        message: `${join(folder, 'throws.mjs')} cannot be loaded: not on this host.`,
+      });
+      for (const name of [join(folder, 'none.mjs'), folder])
+        await expect(loadIsolation(name)).rejects.toMatchObject({
+          code: 'RITMO_PLUGIN_INVALID',
+          message: `${name} is no file.`,
+        });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('whose name is nearly one of ours is answered with that, not with an installation', async () => {
+    await expect(loadIsolation('proces', notFound)).rejects.toMatchObject({ hint: 'Did you mean process?' });
+  });
 
   test('whose own import is missing is told as broken, not as missing', async () => {
     const load: Import = async () => {
@@ -85,6 +118,7 @@ describe('an isolation', () => {
     await expect(bindIsolations(['x'], () => ({ hots: 'a' }), load)).rejects.toMatchObject({
       code: 'RITMO_USAGE',
       message: expect.stringContaining('The options of the mine executor are wrong: host'),
+      hint: expect.stringContaining("--executor-options 'mine={"),
     });
   });
 });

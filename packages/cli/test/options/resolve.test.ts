@@ -122,3 +122,14 @@ describe('a config file', () => {
     });
   });
 });
+
+test.each([
+  ['mine', '--executor-options: must be written NAME=JSON.'],
+  ['mine={bad', '--executor-options: mine must be a map (as a flag: a JSON object, NAME={"key": "value"}).'],
+  ['mine=[1]', '--executor-options: mine must be a map (as a flag: a JSON object, NAME={"key": "value"}).'],
+])('the options of an executor %j are refused with one sentence', async (text, message) => {
+  await expect(resolve(['executorOptions'], { executorOptions: [text] })).rejects.toMatchObject({
+    code: 'RITMO_USAGE',
+    message,
+  });
+});
