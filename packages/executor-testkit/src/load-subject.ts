@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -26,7 +26,9 @@ export async function loadSubject(
   const checked: SchemaResult<unknown> = await plugin.options['~standard'].validate(options);
   if (checked.issues !== undefined) {
     const issues = checked.issues.map((issue) => `${pathOf(issue.path)}${issue.message}`);
-    throw new RitmoError('RITMO_USAGE', `The options do not fit ${plugin.name}: ${issues.join('; ')}`);
+    throw new RitmoError('RITMO_USAGE', `The options do not fit ${plugin.name}: ${issues.join('; ')}.`, {
+      hint: 'Give them with --options FILE, a file with one JSON object.',
+    });
   }
   const witness = source.witness === undefined ? module : await load(source.witness);
   return {
@@ -37,15 +39,20 @@ export async function loadSubject(
 }
 
 async function load(name: string): Promise<Readonly<Record<string, unknown>>> {
+  let found = false;
   try {
     const file =
       name.includes('/') && !name.startsWith('@') ? resolve(name) : createRequire(resolve('here.js')).resolve(name);
+    await access(file);
+    found = true;
     return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   } catch (error) {
     const message = `${name} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`;
     throw new RitmoError('RITMO_PLUGIN_INVALID', message, {
       cause: error,
-      hint: 'Give a path with a slash in it (./plugin.js), or a package that is installed here.',
+      hint: found
+        ? 'It is there, and fails when it is imported.'
+        : 'Give a path with a slash in it (./plugin.js), or a package that is installed here.',
     });
   }
 }
