@@ -32,12 +32,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const web = routes(agent);
   // The port first: while the worker waits for its API server, probes are answered already.
   const address = await web.listen({ host: '127.0.0.1', port: options.port });
-  try {
-    await agent.start();
-  } catch (error) {
-    await web.close();
-    throw error;
-  }
+  // Not awaited: the API server may be away for long. `done` tells what goes wrong with the start.
+  agent.start().catch(() => {});
   let closing: Promise<void> | undefined;
   const close = () => {
     closing ??= (async () => {

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { startServer, stateFolder } from '../support/cluster.js';
@@ -21,7 +23,9 @@ it('a service with a worker inside builds, answers for its health on its own por
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
   };
   expect(await get('/healthz')).toEqual({ status: 200, body: { ok: true } });
-  expect(await get('/readyz')).toEqual({ status: 200, body: { state: 'running', reasons: [] } });
+  let ready = await get('/readyz');
+  for (; ready.status !== 200; ready = await get('/readyz')) await sleep(50);
+  expect(ready.body).toEqual({ state: 'running', reasons: [] });
 
   const first = await server.submit({ name: 'first', steps: [{ run: 'echo built' }], labels: { in: 'service' } });
   expect((await server.ended(first)).state).toBe('succeeded');
@@ -33,7 +37,6 @@ it('a service with a worker inside builds, answers for its health on its own por
   await server.when(second, ['running']);
   while (!(await server.output(second)).includes('started')) await sleep(50);
   service.kill('SIGTERM');
-  let ready = await get('/readyz');
   while (ready.status === 200) ready = await get('/readyz');
   expect(ready).toMatchObject({ status: 503, body: { state: 'draining' } });
   expect((await get('/builds')).body).toMatchObject({ recent: [{ jobId: first, outcome: 'succeeded' }] });
@@ -44,4 +47,21 @@ it('a service with a worker inside builds, answers for its health on its own por
   expect(service.stdout.all.at(-1)).toBe('ended');
   expect(service.stderr.text).toBe('');
   expect(await processesWithMarker(stateDir)).toEqual([]);
+});
+
+it('a service whose API server is away answers for its health, and ends when it is told to', async () => {
+  const stateDir = await stateFolder();
+  const token = join(dirname(stateDir), 'token');
+  await writeFile(token, 'any\n');
+  const service = startExample('examples/embed-in-a-service/main.ts', [], {
+    env: { PORT: '0', STATE_DIR: stateDir, RITMO_API_SERVER: 'localhost:9', RITMO_TOKEN_FILE: token },
+  });
+  const [, address = ''] = await service.stdout.waitFor(/listening on (http:\S+)/);
+  expect((await fetch(`${address}/healthz`)).status).toBe(200);
+  const answer = await fetch(`${address}/readyz`);
+  expect([answer.status, await answer.json()]).toMatchObject([503, { state: 'starting' }]);
+  service.kill('SIGTERM');
+  expect(await service.ended).toEqual({ exitCode: 0, signal: undefined });
+  expect(service.stdout.all.at(-1)).toBe('ended');
+  expect(service.stderr.text).toBe('');
 });
