@@ -11,7 +11,7 @@ export interface Kernel {
 }
 
 const installHint =
-  'Unpack the kernel package of a distribution (`apt-get download linux-image-cloud-amd64…`, then `ritmo-agent vm prepare --kernel-package FILE.deb`), or set `kernel` of the vm executor.';
+  'Unpack the kernel package of a distribution (`apt-get download linux-image-cloud-amd64…`, then `ritmo-agent vm prepare FILE.deb`), or set `kernel` of the vm executor.';
 
 /**
  * The kernel of machines: what the operator named, else what `vm prepare` unpacked to `unpacked`, else the newest that
