@@ -133,8 +133,15 @@ function examplesOf({ examples }: Command): string {
   return `\nExamples:\n${examples.map(([line, about]) => `  ${line}\n      ${about}`).join('\n')}`;
 }
 
+function switches(): readonly string[] {
+  return (Object.keys(options) as OptionKey[]).filter((key) => !('value' in options[key])).map(flagOf);
+}
+
 function usage(error: CommanderError): RitmoError {
   const [first = '', suggestion = ''] = error.message.replace(/^error: /, '').split('\n');
+  const given = /^unknown option '--(?:no-)?([a-z-]+)=/.exec(first)?.[1];
+  if (given !== undefined && switches().includes(given))
+    return new RitmoError('RITMO_USAGE', `--${given} takes no value.`, { hint: `Say --${given} or --no-${given}.` });
   const meant = /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1];
   const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}${/[.!?]$/.test(first) ? '' : '.'}`;
   return new RitmoError('RITMO_USAGE', sentence, meant === undefined ? {} : { hint: `Did you mean ${meant}?` });
