@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { root } from '../support/workspace.js';
 import { type Consumer, entries, type PackageManager, runNode } from './consumer.js';
 
-/** Imports and requires every entry of our packages; what each gave, by its name. */
+/** Imports and requires every entry of our packages; what each gave, by its name. `requires` false leaves that out. */
 export async function loadEntries(
   consumer: Consumer,
   manager: PackageManager,
+  requires = true,
 ): Promise<{ readonly imported: Loaded; readonly required: Loaded }> {
   const names = JSON.stringify(entries);
   // `describe` and `it` of vitest exist in its runner only.
@@ -29,7 +30,7 @@ for (const name of ${names}) {
 console.log(JSON.stringify(found));\n`,
   );
   const run = async (file: string) => JSON.parse(await runNode(consumer, manager, file)) as Loaded;
-  return { imported: await run('./import.mjs'), required: await run('./require.cjs') };
+  return { imported: await run('./import.mjs'), required: requires ? await run('./require.cjs') : {} };
 }
 
 type Loaded = Readonly<Record<string, readonly string[]>>;

@@ -3,22 +3,15 @@ import { apiArtifactStore, type ArtifactStore, folderArtifactStore, type Transpo
 import { RitmoError } from '@ritmo/agent-core/executor';
 import type { ArtifactBucket } from '@ritmo/api-server';
 import type * as s3 from '@ritmo/artifacts-s3';
-import { importPackage } from './import-package.js';
+import { type Find, optionalPackage } from './import-package.js';
 
 type S3Package = typeof s3;
-export type Find = (packageName: string) => Promise<Readonly<Record<string, unknown>> | undefined>;
-
-const packageName = '@ritmo/artifacts-s3';
 
 /**
  * Where artifacts go: `api`, `s3://BUCKET/PREFIX`, or a folder.
  * @throws RITMO_USAGE for an address that is wrong, RITMO_PLUGIN_INVALID where the package for S3 is not installed
  */
-export async function openArtifactStore(
-  place: string,
-  transport: Transport,
-  find: Find = importPackage,
-): Promise<ArtifactStore> {
+export async function openArtifactStore(place: string, transport: Transport, find?: Find): Promise<ArtifactStore> {
   if (place === 'api') return apiArtifactStore(transport);
   if (place.startsWith('s3:')) {
     const { s3ArtifactStore, parseS3Address } = await loadS3(find);
@@ -29,19 +22,14 @@ export async function openArtifactStore(
 }
 
 /** The bucket that an API server signs URLs for. Throws as above. */
-export async function openBucket(address: string, find: Find = importPackage): Promise<ArtifactBucket> {
+export async function openBucket(address: string, find?: Find): Promise<ArtifactBucket> {
   const { s3ServerBucket, parseS3Address } = await loadS3(find);
   return s3ServerBucket(parseS3Address(address));
 }
 
 /** The package that brings the AWS SDK: it is installed by those who need it. */
-export async function loadS3(find: Find = importPackage): Promise<S3Package> {
-  const module = await find(packageName);
-  if (module === undefined)
-    throw new RitmoError('RITMO_PLUGIN_INVALID', `s3:// needs the package ${packageName}, which is not installed.`, {
-      hint: `Install it beside ritmo-agent (npm install ${packageName}).`,
-    });
-  return module as unknown as S3Package;
+export async function loadS3(find?: Find): Promise<S3Package> {
+  return (await optionalPackage('@ritmo/artifacts-s3', 's3://', find)) as unknown as S3Package;
 }
 
 /** A folder is no URL: `gs://…` is a mistake, and would be made as a folder. */

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { type CacheStore, folderCacheStore } from '@ritmo/agent-core';
-import { type Find, loadS3, refuseOtherScheme } from './artifact-store.js';
-import { importPackage } from './import-package.js';
+import { loadS3, refuseOtherScheme } from './artifact-store.js';
+import { type Find, importPackage } from './import-package.js';
 import type { cacheKeys } from './options/groups.js';
 import type { Settings } from './options/table.js';
 

@@ -29,6 +29,24 @@ export async function importPackage(
   }
 }
 
+export type Find = (packageName: string) => Promise<Readonly<Record<string, unknown>> | undefined>;
+
+/**
+ * A package that only some need, and install beside this program. `needed` says by what, as the start of a sentence.
+ * @throws RITMO_PLUGIN_INVALID where it is not installed or cannot be loaded
+ */
+export async function optionalPackage(
+  packageName: string,
+  needed: string,
+  find: Find = importPackage,
+): Promise<Readonly<Record<string, unknown>>> {
+  const module = await find(packageName);
+  if (module !== undefined) return module;
+  throw new RitmoError('RITMO_PLUGIN_INVALID', `${needed} needs the package ${packageName}, which is not installed.`, {
+    hint: `Install it beside ritmo-agent (npm install ${packageName}).`,
+  });
+}
+
 /** Where a package lies that the current folder depends on; undefined where it does not. */
 function resolveIn(folder: string, packageName: string): string | undefined {
   try {

@@ -139,10 +139,15 @@ function switches(): readonly string[] {
 
 function usage(error: CommanderError): RitmoError {
   const [first = '', suggestion = ''] = error.message.replace(/^error: /, '').split('\n');
-  const given = /^unknown option '--(?:no-)?([a-z-]+)=/.exec(first)?.[1];
+  // With its value, which may be anything, the library finds nothing near.
+  const flag = /^unknown option '(--[^=']+)=/.exec(first)?.[1];
+  const given = flag?.replace(/^--(no-)?/, '');
   if (given !== undefined && switches().includes(given))
     return new RitmoError('RITMO_USAGE', `--${given} takes no value.`, { hint: `Say --${given} or --no-${given}.` });
-  const meant = /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1];
-  const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}${/[.!?]$/.test(first) ? '' : '.'}`;
+  // One of another command is no help here.
+  const flags = (Object.keys(options) as OptionKey[]).map((key) => `--${flagOf(key)}`).filter((name) => name !== flag);
+  const meant = flag === undefined ? /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1] : nearest(flag, flags);
+  const said = flag === undefined ? first : `unknown option '${flag}'`;
+  const sentence = `${said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? '' : '.'}`;
   return new RitmoError('RITMO_USAGE', sentence, meant === undefined ? {} : { hint: `Did you mean ${meant}?` });
 }

@@ -1,15 +1,19 @@
 import { resolve } from 'node:path';
-import { startApiServer } from '@ritmo/api-server';
+import type * as server from '@ritmo/api-server';
 import { agentLog } from '../agent-log.js';
 import { openBucket } from '../artifact-store.js';
 import { exitCodes } from '../exit-codes.js';
+import { optionalPackage } from '../import-package.js';
 import type { apiServerKeys } from '../options/groups.js';
 import { defaultDataDir } from '../paths.js';
 import { onStopSignals } from '../signals.js';
 import type { Context } from './command.js';
 
+type ServerPackage = typeof server;
+
 /** Runs the reference API server until the first signal. */
 export async function apiServer({ settings, io }: Context<(typeof apiServerKeys)[number]>): Promise<number> {
+  const { startApiServer } = (await optionalPackage('@ritmo/api-server', 'This command')) as unknown as ServerPackage;
   const log = agentLog(settings.logLevel ?? 'info', io);
   let stop = (): void => undefined;
   const stopped = new Promise<void>((done) => {

@@ -36,7 +36,8 @@ export async function doctor({ settings, io }: Context<(typeof doctorKeys)[numbe
 
 const isThere = ({ state }: Check) => state !== 'missing';
 
-function shown(checks: readonly Check[], { style }: Output): string {
+function shown(checks: readonly Check[], { style, terminal, columns }: Output): string {
+  const width = terminal ? columns : undefined;
   const marks = { ok: style.green('✓'), warning: style.yellow('!'), missing: style.red('✗') };
   const rows = checks.map(({ name, state, detail }) => [marks[state], name, oneLine(detail)]);
   const facts = checks.flatMap(({ name, facts: found = {} }) =>
@@ -44,8 +45,8 @@ function shown(checks: readonly Check[], { style }: Output): string {
   );
   const remedies = checks.flatMap(({ name, remedy }) => (remedy === undefined ? [] : [[`  ${name}`, oneLine(remedy)]]));
   return [
-    table(rows),
-    facts.length === 0 ? '' : `\n${style.bold('What was found')}\n${table(facts)}`,
-    remedies.length === 0 ? '' : `\n${style.bold('What to do')}\n${table(remedies)}`,
+    table(rows, width),
+    facts.length === 0 ? '' : `\n${style.bold('What was found')}\n${table(facts, width)}`,
+    remedies.length === 0 ? '' : `\n${style.bold('What to do')}\n${table(remedies, width)}`,
   ].join('');
 }

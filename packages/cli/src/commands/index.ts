@@ -133,7 +133,7 @@ export const commands = [
   }),
   command({
     name: 'api-server',
-    about: 'Run the reference API server',
+    about: 'Run the reference API server (of the package @ritmo/api-server)',
     args: [],
     options: apiServerKeys,
     examples: [['ritmo-agent api-server --data-dir ./data', 'on localhost:8080']],
