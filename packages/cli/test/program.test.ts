@@ -51,7 +51,6 @@ describe('the command line', () => {
     ['--no-insecure=yes', '--insecure takes no value.', 'Say --insecure or --no-insecure.'],
     ['--insecur=yes', "Unknown option '--insecur'.", 'Did you mean --insecure?'],
     ['exec a.yaml --isolaton=process', "Unknown option '--isolaton'.", 'Did you mean --isolation?'],
-    ['exec a.yaml --follow-all=x', "Unknown option '--follow-all'.", 'See `ritmo-agent --help`.'],
     ['exec a.yaml --max-concurrent=3', "Unknown option '--max-concurrent'.", 'See `ritmo-agent --help`.'],
     ['exec', "Missing required argument 'JOB.yaml'.", 'See `ritmo-agent --help`.'],
     ['cancel a b', "Too many arguments for 'cancel'. Expected 1 argument but got 2.", 'See `ritmo-agent --help`.'],
