@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { startServer, stateFolder } from '../support/cluster.js';
@@ -51,10 +51,10 @@ it('a service with a worker inside builds, answers for its health on its own por
 
 it('a service whose API server is away answers for its health, and ends when it is told to', async () => {
   const stateDir = await stateFolder();
-  const token = join(stateDir, 'token');
+  const token = join(dirname(stateDir), 'token');
   await writeFile(token, 'any\n');
   const service = startExample('examples/embed-in-a-service/main.ts', [], {
-    env: { PORT: '0', STATE_DIR: join(stateDir, 'state'), RITMO_API_SERVER: 'localhost:9', RITMO_TOKEN_FILE: token },
+    env: { PORT: '0', STATE_DIR: stateDir, RITMO_API_SERVER: 'localhost:9', RITMO_TOKEN_FILE: token },
   });
   const [, address = ''] = await service.stdout.waitFor(/listening on (http:\S+)/);
   expect((await fetch(`${address}/healthz`)).status).toBe(200);

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { RitmoError } from '@ritmo/agent-core/executor';
 
-const reasons: Readonly<Record<string, string>> = {
+/** Why a file cannot be read, by the code of the error. */
+export const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'is not there',
   EACCES: 'may not be read by this user',
   EISDIR: 'is a folder',

@@ -81,7 +81,7 @@ describe('ritmo-agent start', () => {
       /^running {2}It waits for a job; the server has none that fits. It has the labels a=b\.$/m,
     );
     expect(told.stdout).toMatch(/^builds +0 of 2$/m);
-    expect(told.stdout).toMatch(/^disk +\S+ free, 1GiB wanted$/m);
+    expect(told.stdout).toMatch(/^disk +\S+ \S+ free, 1(\.0)? GiB wanted$/m);
     const json = JSON.parse((await lab.run('status', '--health-addr', address, '--json')).stdout);
     expect(json).toMatchObject({ state: 'running', worker: { name: 'seen', claiming: true } });
     worker.kill('SIGTERM');

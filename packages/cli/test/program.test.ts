@@ -47,6 +47,9 @@ describe('the command line', () => {
     ['exex job.yaml', 'There is no command "exex".', 'Did you mean exec?'],
     ['job.yaml', 'There is no command "job.yaml".', 'Did you mean `ritmo-agent exec job.yaml`?'],
     ['--max-concurent 3', "Unknown option '--max-concurent'.", 'Did you mean --max-concurrent?'],
+    ['--insecure=yes', '--insecure takes no value.', 'Say --insecure or --no-insecure.'],
+    ['--no-insecure=yes', '--insecure takes no value.', 'Say --insecure or --no-insecure.'],
+    ['--insecur=yes', "Unknown option '--insecur'.", 'Did you mean --insecure?'],
     ['exec a.yaml --isolaton=process', "Unknown option '--isolaton'.", 'Did you mean --isolation?'],
     // It is one of another command.
     ['exec a.yaml --max-jobs=3', "Unknown option '--max-jobs'.", 'See `ritmo-agent --help`.'],

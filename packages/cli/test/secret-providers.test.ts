@@ -1,15 +1,16 @@
+import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
 import { secretSource } from '../src/secret-providers.js';
 
 test('providers are asked in the order in which they were named', () => {
   const { providers, allow } = secretSource({
-    secretProvider: ['environment', 'folder:/etc/ci-secrets', 'command:/usr/local/bin/vault-get'],
+    secretProvider: ['environment', `folder:${tmpdir()}`, `command:${process.execPath}`],
     allowSecret: ['NPM_*'],
   });
   expect(providers.map(({ name }) => name)).toEqual([
     'environment',
-    'folder /etc/ci-secrets',
-    'command /usr/local/bin/vault-get',
+    `folder ${tmpdir()}`,
+    `command ${process.execPath}`,
   ]);
   expect(allow).toEqual(['NPM_*']);
 });
@@ -23,6 +24,10 @@ test.each([
   ['folder:', '"folder:" is no provider'],
   ['environment:X', '"environment:X" is no provider'],
   ['command:vault-get', 'must be an absolute path'],
+  ['command:/no/such/vault-get', 'there is no such program'],
+  [`command:${tmpdir()}`, 'there is no such program'],
+  ['folder:/no/such/folder', 'there is no such folder'],
+  [`folder:${process.execPath}`, 'there is no such folder'],
 ])('%s is refused', (text, message) => {
   expect(() => secretSource({ secretProvider: [text], allowSecret: ['X'] })).toThrow(message);
 });

@@ -155,7 +155,10 @@ async function openLevel({
 }: LevelParts): Promise<{ level: Level; facts: Record<string, string | boolean> }> {
   for (const { source } of options.binds) {
     if (!existsSync(source))
-      throw unavailable(`There is no ${source} to bind.`, 'Correct `binds` of the process executor.');
+      throw unavailable(
+        `There is no ${source} to bind.`,
+        'Correct --bind or --tool-path, or `binds` of the process executor.',
+      );
   }
   const shell = requireShell();
   if (options.level === 'bare') {

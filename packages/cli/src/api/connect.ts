@@ -1,4 +1,5 @@
 import { parseAddress } from '@ritmo/agent-core';
+import { RitmoError } from '@ritmo/agent-core/executor';
 import type { connectionKeys } from '../options/groups.js';
 import type { Settings } from '../options/table.js';
 import { defaultDataDir } from '../paths.js';
@@ -31,12 +32,21 @@ export function tokenFor(settings: ConnectionSettings, env: Env, role: 'user' | 
   return findToken({ tokenFile: settings.tokenFile, dataDir, role });
 }
 
-/** PEM texts of the files that were named; RITMO_USAGE where one cannot be read. */
+/** PEM texts of the files that were named; RITMO_USAGE where one cannot be read, or holds something else. */
 export async function readTls(settings: ConnectionSettings): Promise<Tls> {
-  const [ca, cert, key] = await Promise.all([settings.caFile, settings.certFile, settings.keyFile].map(readPem));
+  const [ca, cert, key] = await Promise.all([
+    readPem(settings.caFile, 'CERTIFICATE'),
+    readPem(settings.certFile, 'CERTIFICATE'),
+    readPem(settings.keyFile, 'PRIVATE KEY'),
+  ]);
   return { ca, cert, key };
 }
 
-async function readPem(path: string | undefined): Promise<string | undefined> {
-  return path === undefined ? undefined : readText(path, 'PEM file');
+async function readPem(path: string | undefined, what: 'CERTIFICATE' | 'PRIVATE KEY'): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const pem = await readText(path, 'PEM file');
+  if (new RegExp(`^-----BEGIN [A-Z ]*${what}-----$`, 'm').test(pem.replaceAll('\r', ''))) return pem;
+  throw new RitmoError('RITMO_USAGE', `The PEM file ${path} holds no ${what.toLowerCase()}.`, {
+    hint: `It has to have a line -----BEGIN ${what}-----.`,
+  });
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RitmoError } from '@ritmo/agent-core/executor';
+import { reasons } from '../read-text.js';
 
 export interface TokenPlace {
   /** `--token-file`, which wins. */
@@ -27,10 +28,8 @@ async function read(path: string): Promise<string> {
   try {
     token = (await readFile(path, 'utf8')).trim();
   } catch (error) {
-    const reason =
-      error instanceof Error && 'code' in error && error.code === 'EACCES'
-        ? 'may not be read by this user'
-        : 'is not there';
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const reason = reasons[code] ?? 'cannot be read';
     throw new RitmoError('RITMO_UNAUTHORIZED', `The token file ${path} ${reason}.`, {
       cause: error,
       hint: 'Start a server on this machine with `ritmo-agent api-server`, or give the token of another with --token-file.',

@@ -1,6 +1,6 @@
 import { join, relative, resolve } from 'node:path';
 import { RitmoError } from '@ritmo/agent-core/executor';
-import { type ArtifactEntry, formatSize, oneLine } from '@ritmo/protocol';
+import { type ArtifactEntry, oneLine, showSize } from '@ritmo/protocol';
 import { connect } from '../api/connect.js';
 import { exitCodes } from '../exit-codes.js';
 import { fetchArtifacts } from '../fetch-artifacts.js';
@@ -38,7 +38,7 @@ export async function artifacts({ settings, args, io }: Context<(typeof artifact
   }
   if (!settings.json) {
     const where = relative(process.cwd(), join(dir, id)) || '.';
-    io.out.write(`${wanted.length} ${wanted.length === 1 ? 'file' : 'files'}, ${formatSize(bytes)}, in ${where}\n`);
+    io.out.write(`${wanted.length} ${wanted.length === 1 ? 'file' : 'files'}, ${showSize(bytes)}, in ${where}\n`);
   }
   return exitCodes.ok;
 }
@@ -49,18 +49,22 @@ function byNameAndPath(a: ArtifactEntry, b: ArtifactEntry): number {
 }
 
 function listText(entries: readonly ArtifactEntry[], { style }: Output): string {
-  if (entries.length === 0) return 'no artifacts\n';
+  if (entries.length === 0) return 'no artifacts on the server\n';
   const rows = entries.map(({ name, path, size, sha256 = '', linkTarget }) => [
     oneLine(name),
-    linkTarget === undefined ? formatSize(size) : '',
+    linkTarget === undefined ? showSize(size) : '',
     sha256.slice(0, 12),
     oneLine(linkTarget === undefined ? path : `${path} -> ${linkTarget}`),
   ]);
   return table([['ARTIFACT', 'SIZE', 'SHA256', 'PATH'].map(style.bold), ...rows]);
 }
 
+const elsewhere =
+  'Those of a worker with an --artifact-store of its own lie there, and the server does not know of them.';
+
 function nothing(id: string, name: string | undefined, all: readonly ArtifactEntry[]): RitmoError {
-  if (name === undefined) return new RitmoError('RITMO_NOT_FOUND', `Job ${id} has no artifacts.`);
+  if (name === undefined)
+    return new RitmoError('RITMO_NOT_FOUND', `The server has no artifacts of job ${id}.`, { hint: elsewhere });
   const names = [...new Set(all.map((entry) => entry.name))];
   return new RitmoError('RITMO_NOT_FOUND', `Job ${id} has no artifact ${JSON.stringify(name)}.`, {
     hint: names.length === 0 ? 'It has none.' : `It has ${names.map(oneLine).join(', ')}.`,

@@ -5,7 +5,7 @@ import { openArtifactStore } from '../artifact-store.js';
 import { readTls, tokenFor } from '../api/connect.js';
 import { openCacheStore } from '../cache-store.js';
 import { exitCodes } from '../exit-codes.js';
-import { executorOptions, isolationNames } from '../isolation/executor-options.js';
+import { executorOptions, isolationNames, refuseUnusedOptions } from '../isolation/executor-options.js';
 import { bindIsolations } from '../isolation/load.js';
 import type { Logger } from '@ritmo/agent-core/executor';
 import type { startKeys } from '../options/groups.js';
@@ -27,6 +27,10 @@ const minFreeDisk = 1024 ** 3;
 export async function start({ settings, io, reread }: Context<(typeof startKeys)[number]>): Promise<number> {
   const log = agentLog(settings.logLevel ?? 'info', io);
   const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
+  refuseUnusedOptions(
+    settings,
+    executors.map(({ name }) => name),
+  );
   const secrets = secretSource(settings);
   const tls = await readTls(settings);
   // Read before anything is begun, and again at each registration: the file may have been renewed.

@@ -1,7 +1,7 @@
-import { formatSize, oneLine, showDuration } from '@ritmo/protocol';
+import { oneLine, showDuration, showSize } from '@ritmo/protocol';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { z } from 'zod';
-import { Http } from '../api/http.js';
+import { Http, reasonOf } from '../api/http.js';
 import type { Output } from '../io.js';
 import type { HostPort } from '../options/kinds.js';
 import { table } from '../render/table.js';
@@ -39,7 +39,7 @@ export async function askWorker({ host, port }: HostPort, signal: AbortSignal): 
   const answer = await http
     .send({ method: 'GET', url, headers: {}, signal, silenceMs: 10_000 })
     .catch((error: unknown) => {
-      throw unreachable(error instanceof Error ? error.message : String(error));
+      throw unreachable(error instanceof RitmoError ? reasonOf(error.cause) : reasonOf(error));
     });
   const text = await answer.text();
   try {
@@ -55,7 +55,7 @@ export function workerStatusText({ state, reasons, worker }: WorkerStatusAnswer,
   if (!worker) return `${head}\n`;
   const ago = (at: string | undefined) =>
     at === undefined ? 'never' : `${showDuration(Math.max(0, now - Date.parse(at)))} ago`;
-  const mebibytes = (bytes: number) => formatSize(Math.floor(bytes / 1024 ** 2) * 1024 ** 2);
+  const jobs = (count: number) => `${count} ${count === 1 ? 'job' : 'jobs'}`;
   const { lastClaim, heartbeat, disk } = worker;
   const labels = Object.entries(worker.labels).map(([key, value]) => `${key}=${value}`);
   const failed = heartbeat.failedInRow === 0 ? '' : `, ${heartbeat.failedInRow} without an answer since`;
@@ -64,9 +64,9 @@ export function workerStatusText({ state, reasons, worker }: WorkerStatusAnswer,
     ['labels', oneLine(labels.join(' ')) || 'none'],
     ['builds', `${worker.slots.held} of ${worker.slots.max}`],
     ...worker.running.map(({ jobId, phase }) => ['', `${oneLine(jobId)} ${oneLine(phase)}`]),
-    ['last claim', lastClaim === undefined ? 'none answered yet' : `${ago(lastClaim.at)}, ${lastClaim.offers} jobs`],
+    ['last claim', lastClaim === undefined ? 'none answered yet' : `${ago(lastClaim.at)}, ${jobs(lastClaim.offers)}`],
     ['heartbeat', `${ago(heartbeat.lastAnswer)}${failed}`],
-    ...(disk ? [['disk', `${mebibytes(disk.freeBytes)} free, ${mebibytes(disk.minFreeBytes)} wanted`]] : []),
+    ...(disk ? [['disk', `${showSize(disk.freeBytes)} free, ${showSize(disk.minFreeBytes)} wanted`]] : []),
     ...worker.executors.map(({ name, health, detail }) => [oneLine(name), [health, detail].filter(Boolean).join(': ')]),
   ];
   return `${head}\n${table(rows.map((row) => row.map(oneLine)))}`;

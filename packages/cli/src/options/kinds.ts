@@ -1,4 +1,4 @@
-import { durationWords, sizeWords } from '@ritmo/protocol';
+import { durationWords, formatSize, sizeWords } from '@ritmo/protocol';
 import { normalize } from 'node:path';
 import { z } from 'zod';
 
@@ -36,8 +36,8 @@ const byCommas = (variable: string) => variable.split(',').map((text) => text.tr
 const last = (texts: readonly string[]): string => texts.at(-1) ?? '';
 
 /** Text, or nothing. */
-export function text(words: Words): Option<string | undefined> {
-  return { value: 'TEXT', ...words, repeat: false, schema: z.string().min(1).optional(), fromTexts: last };
+export function text(words: Words, schema = z.string().min(1)): Option<string | undefined> {
+  return { value: 'TEXT', ...words, repeat: false, schema: schema.optional(), fromTexts: last };
 }
 
 /** Text with a default. */
@@ -226,8 +226,9 @@ export function sizeOrNone(words: Words): Option<number | undefined> {
 }
 
 /** A size in words, read as bytes. */
-export function size(words: Words): Option<number | undefined> {
-  return { value: 'SIZE', ...words, repeat: false, schema: sizeWords().optional(), fromTexts: last };
+export function size(words: Words, min = 1): Option<number | undefined> {
+  const schema = sizeWords().refine((bytes) => bytes >= min, { error: `must be at least ${formatSize(min)}` });
+  return { value: 'SIZE', ...words, repeat: false, schema: schema.optional(), fromTexts: last };
 }
 
 /** A map of options for each of several names: `NAME=JSON` in flags, a JSON object in the variable, a map in the file. */
@@ -237,15 +238,16 @@ export function optionsByName(words: Words): Option<Readonly<Record<string, unkn
     ...words,
     repeat: true,
     schema: z.record(z.string(), z.record(z.string(), z.unknown(), { error: mapWanted })).default({}),
+    // What names no executor is left as a list, which the schema refuses.
     fromTexts(texts) {
       const maps = texts.map(namedJson);
-      // What is no map is left as a list, which the schema refuses.
-      return maps.every((map) => typeof map === 'object') ? Object.assign({}, ...maps) : texts;
+      return maps.every(isMap) ? Object.assign({}, ...maps) : texts;
     },
   };
 }
 
 const mapWanted = 'must be a map (as a flag: a JSON object, NAME={"key": "value"})';
+const isMap = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function namedJson(entry: string): unknown {
   const name = /^([^={]+)=/.exec(entry)?.[1];

@@ -1,4 +1,4 @@
-import { labels } from '@ritmo/protocol';
+import { displayText, labels, shortName } from '@ritmo/protocol';
 import { z } from 'zod';
 import {
   bindings,
@@ -36,7 +36,7 @@ export const options = {
   caFile: text({ value: 'FILE', about: 'certificates (PEM) to trust beside the usual ones' }),
   certFile: text({ value: 'FILE', about: 'client certificate (PEM)' }),
   keyFile: text({ value: 'FILE', about: 'key of the client certificate (PEM)' }),
-  name: text({ about: 'name of this worker', defaultText: 'made up once and kept' }),
+  name: text({ about: 'name of this worker', defaultText: 'made up once and kept' }, displayText(128)),
   maxConcurrent: integer({ min: 1, max: 10_000, fallback: 2 }, { about: 'builds at once' }),
   labels: pairs(labels, { flag: 'label', value: 'KEY=VALUE', about: 'label that jobs can ask for; repeatable' }),
   logLevel: oneOf(['debug', 'info', 'warn', 'error'], {
@@ -84,28 +84,31 @@ export const options = {
     value: 's3://BUCKET',
     about: 'bucket that workers send artifacts to by presigned URLs, instead of to the API server',
   }),
-  allowHostNetwork: toggle({ about: 'let jobs ask for `network: host`' }),
+  allowHostNetwork: toggle({ about: 'let jobs ask for `network: host` (docker, process)' }),
   allowLocalSources: toggle({ about: 'let jobs check out paths and file:// URLs of this host' }),
   bind: bindings({
     value: 'PATH[:INSIDE][:rw]',
     about:
-      'folder of this host that builds may read, with `:rw` also write, at the same place or at INSIDE; repeatable',
+      'folder of this host that builds may read, with `:rw` also write, at the same place or at INSIDE (docker, process); repeatable',
   }),
   toolPath: folders({
     value: 'DIR',
-    about: 'folder of this host that builds may read and that leads their PATH; repeatable',
+    about: 'folder of this host that builds may read and that leads their PATH (process); repeatable',
   }),
-  maxLogSize: size({ about: 'most of the log of one build that is kept', defaultText: '256MiB' }),
+  maxLogSize: size({ about: 'most of the log of one build that is kept', defaultText: '256MiB' }, 1024 ** 2),
   minFreeDisk: sizeOrNone({
     about:
       'what is kept free on the disk of --state-dir, 0 for nothing: while less is, logs of builds are cut as at --max-log-size',
     defaultText: '1GiB',
   }),
-  project: text({
-    value: 'NAME',
-    about: 'project of the job: its jobs share caches, and files that one has stored are not sent by another',
-    defaultText: 'default',
-  }),
+  project: text(
+    {
+      value: 'NAME',
+      about: 'project of the job: its jobs share caches, and files that one has stored are not sent by another',
+      defaultText: 'default',
+    },
+    shortName,
+  ),
   secret: list({ value: 'NAME', about: 'secret for the job, its value from the variable of that name; repeatable' }),
   secretFile: pairs(z.record(z.string(), z.string().min(1)), {
     value: 'NAME=PATH',
@@ -117,11 +120,14 @@ export const options = {
       'where this worker has secrets that a job names and that did not come with it: `environment`, `folder:DIR` ' +
       '(a file for each), `command:PROGRAM` (run with the name, prints the value); repeatable, asked in this order',
   }),
-  allowSecret: list({
-    value: 'NAME',
-    about: 'secret of --secret-provider that jobs may have; `*` stands for any characters; repeatable',
-    defaultText: 'none',
-  }),
+  allowSecret: list(
+    {
+      value: 'NAME',
+      about: 'secret of --secret-provider that jobs may have; `*` stands for any characters; repeatable',
+      defaultText: 'none',
+    },
+    z.string().regex(/^[A-Za-z0-9_*]+$/, 'must be letters, digits, _ and *'),
+  ),
   artifactsDir: text({ value: 'DIR', about: 'where the artifacts of the job are put', defaultText: 'ritmo-artifacts' }),
   follow: toggle({ about: 'print the log until the job has ended' }),
   json: toggle({ about: 'print JSON for programs' }),
@@ -136,7 +142,15 @@ export const options = {
     defaultText: '/var/lib/ritmo-api-server as root, else below XDG_DATA_HOME',
   }),
   listenHost: textOr('localhost', { flag: 'host', value: 'HOST', about: 'address that the API server listens on' }),
-  hostName: list({ value: 'NAME', about: 'name under which the API server may be called from elsewhere; repeatable' }),
+  hostName: list(
+    { value: 'NAME', about: 'name under which the API server may be called from elsewhere; repeatable' },
+    z
+      .string()
+      .regex(
+        /^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])$/,
+        'must be the name of a host, without scheme, port and path',
+      ),
+  ),
   listenPort: integer(
     { min: 0, max: 65_535, fallback: 8080 },
     { flag: 'port', value: 'PORT', about: 'its port; 0 for any that is free' },

@@ -25,6 +25,7 @@ describe('the token', () => {
   test.each([
     ['that nobody gave', {}, 'No user token was given for the API server.'],
     ['whose file is not there', { tokenFile: '/nowhere/t' }, 'The token file /nowhere/t is not there.'],
+    ['whose file is a folder', { tokenFile: tmpdir() }, `The token file ${tmpdir()} is a folder.`],
   ])('%s is told as missing', async (_what, place, message) => {
     const missing = findToken({ tokenFile: undefined, dataDir: undefined, role: 'user', ...place });
     await expect(missing).rejects.toMatchObject({

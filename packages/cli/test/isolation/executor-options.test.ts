@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { executorOptions, isolationNames } from '../../src/isolation/executor-options.js';
+import { executorOptions, isolationNames, refuseUnusedOptions } from '../../src/isolation/executor-options.js';
 import { executorKeys } from '../../src/options/groups.js';
 import { type Flags, resolveSettings } from '../../src/options/resolve.js';
 
@@ -34,6 +34,37 @@ describe('options of executors', () => {
     ['toolPath', 'bin', /^--tool-path: "bin" must be an absolute path without `\.` and `\.\.`\.$/],
   ])('%s %s is refused by the name of its flag', async (key, value, message) => {
     await expect(settingsOf({ [key]: ['/fine', value] })).rejects.toThrow(message);
+  });
+
+  test('of the docker executor come from the flags that were given', async () => {
+    const settings = await settingsOf({ allowHostNetwork: ['true'], bind: ['/srv/cache:/cache:rw'] });
+    expect(executorOptions(settings)('docker')).toEqual({
+      allowHostNetwork: true,
+      binds: [{ source: '/srv/cache', target: '/cache', access: 'read-write' }],
+    });
+    expect(executorOptions(await settingsOf({}))('docker')).toEqual({});
+    const named = await settingsOf({ bind: ['/srv/cache'], executorOptions: ['docker={"binds":[]}'] });
+    expect(executorOptions(named)('docker')).toEqual({ binds: [] });
+  });
+
+  test('of an executor that nobody knows are refused, with the one that was meant', async () => {
+    const settings = await settingsOf({ executorOptions: ['prcess={}'] });
+    expect(() => refuseUnusedOptions(settings, ['process'])).toThrow(
+      expect.objectContaining({
+        code: 'RITMO_USAGE',
+        message: '--executor-options: there is no executor "prcess" here.',
+        hint: 'Did you mean process?',
+      }),
+    );
+    const other = await settingsOf({ executorOptions: ['@acme/ritmo-ssh={}'] });
+    expect(() => refuseUnusedOptions(other, ['ssh'])).toThrow(
+      expect.objectContaining({ hint: 'There are: ssh, docker, process, vm.' }),
+    );
+  });
+
+  test('of executors that are known and not used here are left alone', async () => {
+    const settings = await settingsOf({ executorOptions: ['docker={}', 'mine={}'] });
+    expect(() => refuseUnusedOptions(settings, ['mine'])).not.toThrow();
   });
 
   test('given by name win, and go to that executor only', async () => {

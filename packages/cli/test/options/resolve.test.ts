@@ -21,6 +21,25 @@ const resolve = <Key extends OptionKey>(keys: readonly Key[], flags: Flags = {},
   resolveSettings(keys, flags, env);
 
 describe('settings', () => {
+  test.each([
+    ['executorOptions', 'foo', '--executor-options: must be written NAME=JSON.'],
+    ['executorOptions', '3', '--executor-options: must be written NAME=JSON.'],
+    ['executorOptions', 'null', '--executor-options: must be written NAME=JSON.'],
+    ['executorOptions', '[]', '--executor-options: must be written NAME=JSON.'],
+    ['executorOptions', 'docker=foo', '--executor-options: docker must be a map, not text.'],
+    ['maxLogSize', '1KiB', '--max-log-size: must be at least 1MiB.'],
+    ['name', 'a\u0007b', '--name: control characters are not allowed.'],
+    ['project', 'a b', '--project: must be letters, digits, and . _ / @ - between them.'],
+    ['allowSecret', 'A-B', '--allow-secret: "A-B" must be letters, digits, _ and *.'],
+    ['hostName', 'http://a/b', '--host-name: "http://a/b" must be the name of a host, without scheme, port and path.'],
+  ] as const)('%s %j is refused by the name of its flag', async (key, value, message) => {
+    await expect(resolve([key], { [key]: [value] })).rejects.toThrow(expect.objectContaining({ message }));
+  });
+
+  test.each(['ci.example.org', 'localhost', '[::1]', '10.0.0.1'])('a host may be called %s', async (name) => {
+    expect(await resolve(['hostName'], { hostName: [name] })).toEqual({ hostName: [name] });
+  });
+
   test('come from flag, variable, file and default, in this order', async () => {
     const path = await config('maxConcurrent: 3\n');
     const flags: Flags = { config: [path] };

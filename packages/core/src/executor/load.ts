@@ -65,7 +65,9 @@ export function bindOptions<Options>(plugin: ExecutorPlugin<Options>, options: u
 function bound<Options>(plugin: ExecutorPlugin<Options>, result: SchemaResult<Options>): ExecutorBinding {
   if (result.issues) {
     const problems = [...new Set(result.issues.map(problemOf))].join('; ');
-    throw new RitmoError('RITMO_USAGE', `The options of the ${plugin.name} executor are wrong: ${problems}.`);
+    throw new RitmoError('RITMO_USAGE', `The options of the ${plugin.name} executor are wrong: ${problems}.`, {
+      hint: 'The documentation of the executor lists its options.',
+    });
   }
   return { name: plugin.name, open: async (host) => plugin.create(result.value, host) };
 }
