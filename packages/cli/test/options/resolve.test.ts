@@ -26,7 +26,11 @@ describe('settings', () => {
     ['executorOptions', '3', '--executor-options: must be written NAME=JSON.'],
     ['executorOptions', 'null', '--executor-options: must be written NAME=JSON.'],
     ['executorOptions', '[]', '--executor-options: must be written NAME=JSON.'],
-    ['executorOptions', 'docker=foo', '--executor-options: docker must be a map, not text.'],
+    [
+      'executorOptions',
+      'docker=foo',
+      '--executor-options: docker must be a map (as a flag: a JSON object, NAME={"key": "value"}).',
+    ],
     ['maxLogSize', '1KiB', '--max-log-size: must be at least 1MiB.'],
     ['name', 'a\u0007b', '--name: control characters are not allowed.'],
     ['project', 'a b', '--project: must be letters, digits, and . _ / @ - between them.'],

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { type Clock, RitmoError, type StepExit, type StepScope } from '@ritmo/agent-core/executor';
 import type { StepCommand } from '@ritmo/host-linux';
 import type { ContainerSpec, DockerClient } from '../../docker/client.js';
+import { DockerError } from '../../docker/error.js';
 import { type ContainerStats, RemoteCalls } from '../../docker/remote-calls.js';
 import { containerEnd, outOfMemory } from '../../job/container-end.js';
 import { startContainer } from '../../job/start-container.js';
@@ -13,6 +14,8 @@ import { keeperScript, type OwnPids } from './scripts.js';
 
 const greetingMs = 60_000;
 const longestGreeting = 200;
+/** How long the daemon may take to say why a container has ended, in milliseconds. */
+const endMs = 5_000;
 
 export interface RemoteContainerSettings {
   readonly docker: DockerClient;
@@ -96,7 +99,7 @@ export class RemoteContainer implements AsyncDisposable {
     if (this.#outOfMemory !== undefined) return { status: 'not-started', error: this.#outOfMemory };
     if (this.#running !== undefined)
       throw new RitmoError('RITMO_SANDBOX_BROKEN', 'The container runs a command already.');
-    this.#running = runRemoteStep(this.#host, command, scope);
+    this.#running = runRemoteStep(this.#host, command, scope).catch((error: unknown) => this.#whyEnded(error));
     try {
       return await this.#running;
     } catch (error) {
@@ -110,7 +113,8 @@ export class RemoteContainer implements AsyncDisposable {
 
   /** Runs a script of ours as the user of the steps, between them; resolves with what it printed. */
   async script(text: string): Promise<string> {
-    return await Promise.race([runScript(this.calls, this.id, text), this.#host.ended]);
+    const printed = runScript(this.calls, this.id, text).catch((error: unknown) => this.#whyEnded(error));
+    return await Promise.race([printed, this.#host.ended]);
   }
 
   /** Ends whatever runs beside our own. */
@@ -129,6 +133,13 @@ export class RemoteContainer implements AsyncDisposable {
     await Promise.allSettled([this.#running, removed]);
     this.#connection.destroy();
     await removed;
+  }
+
+  /** A call may be refused because the container has ended before we are told of the end: then that is the reason. */
+  async #whyEnded(error: unknown): Promise<never> {
+    const refused = error instanceof DockerError && (error.status === 404 || error.status === 409);
+    if (refused) await Promise.race([this.#host.ended, this.#host.clock.sleep(endMs)]);
+    throw error;
   }
 }
 
