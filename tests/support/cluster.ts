@@ -6,6 +6,7 @@ import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { startAgent } from './agent.js';
+import { untilProcesses } from './processes.js';
 import { type Program, startProgram } from './program.js';
 import { sourceArgv } from './source-argv.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -122,6 +123,8 @@ export async function stateFolder(): Promise<string> {
   const folder = await temporaryFolder('ritmo-state');
   await chmod(folder, 0o711);
   onTestFinished(async () => {
+    // A build whose agent was killed is on its way out, and holds them as long.
+    await untilProcesses('none', folder);
     for (const point of (await mountsBelow(folder)).toReversed()) execFileSync('umount', [point]);
   });
   return join(folder, 'agent');
