@@ -14,9 +14,12 @@ export function findDeadlineTools(searchPath: string): DeadlineTools | undefined
   return timeout === undefined || setpriv === undefined ? undefined : { timeout, setpriv };
 }
 
-/** What comes before bubblewrap. It dies with the agent, and bubblewrap with it. */
+/**
+ * What comes before bubblewrap. The death of the agent is a deadline that has come: its signal kills the process group,
+ * in which bubblewrap stays until it has bound its own life to this one.
+ */
 export function deadlineArgv({ timeout, setpriv }: DeadlineTools, leftMs: number): string[] {
-  return [setpriv, '--pdeathsig', 'KILL', '--', ...timeoutArgv(timeout, leftMs)];
+  return [setpriv, '--pdeathsig', 'ALRM', '--', ...timeoutArgv(timeout, leftMs)];
 }
 
 /** Ends what comes after it, and its process group, whether the agent still runs or not. */

@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readlinkSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import type { Readable } from 'node:stream';
 import { type Clock, type LimitName, type Network, notStarted } from '@ritmo/agent-core/executor';
 import { makePlace, unlessErrno } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
@@ -86,7 +87,9 @@ export class BareLevel implements Level {
     };
   }
 
-  tree(job: JobView, started: Started): ProcessTree {
+  tree(job: JobView, started: Started, status: Readable): ProcessTree {
+    // Nothing is told of what has no sandbox.
+    status.resume();
     return new BareTree(job, started, this.#settings.timeout !== undefined, this.#settings.clock);
   }
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Network } from '@ritmo/agent-core/executor';
 import type { Cgroup, JobNetwork, Owner } from '@ritmo/host-linux';
 import type { JobFolders } from '../job/folders.js';
@@ -46,5 +47,5 @@ export interface Level {
   /** What to start for a command that is known by its shape only: it waits for the rest. */
   startSpec(job: JobView, shape: CommandShape): StartSpec;
   /** The processes of a command that was started. */
-  tree(job: JobView, started: Started): ProcessTree;
+  tree(job: JobView, started: Started, status: Readable): ProcessTree;
 }

@@ -2,6 +2,7 @@ import { type Clock, type Network, notStarted } from '@ritmo/agent-core/executor
 import { makePlace, type Owner } from '@ritmo/host-linux';
 import { lstatSync } from 'node:fs';
 import { relative } from 'node:path';
+import type { Readable } from 'node:stream';
 import { type EtcFolders, jobUserName, sandboxHostname, writeUserFiles } from './etc-folders.js';
 import type { JobFolders } from '../job/folders.js';
 import { deadlineArgv, type DeadlineTools } from '../confinement/deadline.js';
@@ -132,7 +133,7 @@ export class SandboxLevel implements Level {
       ...(shape.toolFolder === undefined ? [] : ['--ro-bind', shape.toolFolder, toolPath]),
       ...['--remount-ro', '/'],
       ...Object.entries(markEnvironment(job.mark)).flatMap(([name, value]) => ['--setenv', name, value]),
-      ...['--json-status-fd', '5', '--seccomp', filterDescriptor, '--block-fd', '0', '--'],
+      ...['--json-status-fd', '5', '--seccomp', filterDescriptor, '--'],
       ...launcherArgv(shell, true),
     ]);
     return {
@@ -144,8 +145,8 @@ export class SandboxLevel implements Level {
     };
   }
 
-  tree(_job: JobView, started: Started): ProcessTree {
-    return new SandboxTree(started, this.#settings.clock);
+  tree(_job: JobView, started: Started, status: Readable): ProcessTree {
+    return new SandboxTree(started, status, this.#settings.clock);
   }
 }
 

@@ -29,10 +29,10 @@ export class SandboxTree implements ProcessTree {
   #launcher: ProcessInfo | undefined;
   #over = false;
 
-  constructor(started: Started, clock: Clock) {
+  constructor(started: Started, status: Readable, clock: Clock) {
     this.#started = started;
     this.#clock = clock;
-    this.#statusEnded = this.#follow(started.status);
+    this.#statusEnded = this.#follow(status);
     void started.ended.then(() => (this.#over = true));
   }
 
@@ -70,8 +70,7 @@ export class SandboxTree implements ProcessTree {
     return 0;
   }
 
-  #follow(status: Readable | undefined): Promise<void> {
-    if (status === undefined) return Promise.resolve();
+  #follow(status: Readable): Promise<void> {
     return new Promise((resolve) => {
       status.on('data', (chunk: Buffer) => {
         this.#status += chunk.toString('latin1');

@@ -4,8 +4,9 @@ import { stepFile } from '@ritmo/host-linux';
 import { isRoot } from '../job/user.js';
 import type { JobView } from '../level/level.js';
 import type { Command } from './command.js';
-import { openPipes, type OutputPipes } from './pipes.js';
+import { openPipes, type CommandPipes } from './pipes.js';
 import type { CommandHost } from './run-command.js';
+import { ReportText } from './report-text.js';
 import { start, type Started } from './start.js';
 import type { ProcessTree } from './tree.js';
 
@@ -21,19 +22,22 @@ export const stepShape: CommandShape = { readOnlyPaths: [] };
 export class Attempt implements AsyncDisposable {
   readonly started: Started;
   readonly tree: ProcessTree;
-  readonly pipes: Pick<OutputPipes, 'stdout' | 'stderr'>;
+  readonly report: ReportText;
+  readonly pipes: Pick<CommandPipes, 'stdout' | 'stderr'>;
   readonly #host: CommandHost;
-  readonly #pair: string;
+  readonly #set: string;
   /** Where the step file is written, until it is. */
   #file: number | undefined;
+  /** What it is to run, until it is told. */
+  #text = '';
   #over = false;
 
-  private constructor(host: CommandHost, job: JobView, pair: string, shape: CommandShape) {
+  private constructor(host: CommandHost, job: JobView, set: string, shape: CommandShape) {
     this.#host = host;
-    this.#pair = pair;
+    this.#set = set;
     const spec = host.level.startSpec(job, shape);
     const file = newStepFile(job);
-    const pipes = openPipes(pair);
+    const pipes = openPipes(set);
     try {
       this.started = start(spec, { ...pipes.writeEnds, stepFile: file.readEnd });
     } catch (error) {
@@ -45,7 +49,8 @@ export class Attempt implements AsyncDisposable {
     }
     this.#file = file.writeEnd;
     this.pipes = pipes;
-    this.tree = host.level.tree(job, this.started);
+    this.report = new ReportText(this.started.report);
+    this.tree = host.level.tree(job, this.started, pipes.status);
     void this.started.ended.then(() => (this.#over = true));
   }
 
@@ -60,14 +65,14 @@ export class Attempt implements AsyncDisposable {
   }
 
   /**
-   * Starts a command; one that was made ahead serves where it still waits. Rejects with RITMO_STEP_NOT_STARTED for what
-   * no program can be given, and leaves nothing then.
+   * What waits for this command until `give`; one that was made ahead serves where it still waits. Rejects with
+   * RITMO_STEP_NOT_STARTED for what no program can be given, and leaves nothing then.
    */
   static async begin(host: CommandHost, job: JobView, command: Command, ahead?: Attempt): Promise<Attempt> {
     if (ahead?.waits === false) await ahead[Symbol.asyncDispose]();
     const attempt = ahead?.waits === true ? ahead : new Attempt(host, job, await host.pipes.take(job.user), command);
     try {
-      attempt.#give(stepFile(command));
+      attempt.#text = stepFile(command);
       return attempt;
     } catch (error) {
       await attempt[Symbol.asyncDispose]();
@@ -75,26 +80,31 @@ export class Attempt implements AsyncDisposable {
     }
   }
 
+  /**
+   * Lets the command run, once the launcher says that it is there: from then on it ends with the agent. With `nothing`
+   * the launcher ends at once.
+   */
+  give(what: 'command' | 'nothing'): void {
+    if (this.#file === undefined) return;
+    if (what === 'command') writeFileSync(this.#file, this.#text);
+    this.#closeFile();
+    this.started.release();
+  }
+
   /** Once nobody holds the pipes any more: they serve the next one. After a failure somebody may still hold them. */
   release(): void {
-    this.#host.pipes.release(this.#pair);
+    this.#closeFile();
+    this.#host.pipes.release(this.#set);
   }
 
   /** Ends what waits. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closeFile();
     for (const stream of [this.pipes.stdout, this.pipes.stderr]) stream.destroy();
-    this.started.report?.resume();
     this.tree.kill();
     await this.started.ended;
     await this.tree.clear();
     this.release();
-  }
-
-  #give(text: string): void {
-    if (this.#file !== undefined) writeFileSync(this.#file, text);
-    this.#closeFile();
-    this.started.release();
   }
 
   #closeFile(): void {

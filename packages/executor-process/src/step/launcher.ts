@@ -1,18 +1,19 @@
 /**
  * The first process of a step, run by /bin/sh. Descriptor 2 is its report to us, 3 the stderr of the step, 4 the step
- * file, which is empty when the agent has died before it was written. It learns what to run, goes to the folder, looks
+ * file, which is empty when the agent has died before it was written. It says that it is there and waits; nothing of the
+ * job runs before everything that ends it with the agent is in place. It learns what to run, goes to the folder, looks
  * for the program, waits for it as a parent does, and reports how it ended: a shell says aloud when a child died of a
  * signal (bash not in its POSIX mode), which the number alone does not tell from `exit 137`. What it reports is a claim
  * of the job like all that comes out of a sandbox; whether anything is left is seen from outside.
  *
  * $1 `count` or `-`: whether /proc shows this job alone, so that what is left can be counted. $2 descriptors to close.
- * $3 `wait` or `-`: whether it is the one that waits to be released.
  */
 const head = `
 trap '_ritmo_held=1' TERM INT HUP
 for fd in $2; do eval "exec $fd>&-"; done
 _ritmo_mode=$1
-if [ "$3" = wait ]; then read -r _ritmo_go; fi
+echo here >&2
+read -r _ritmo_go
 exec </dev/null
 set --
 . /dev/fd/4 2>/dev/null
@@ -59,8 +60,7 @@ export interface LauncherShell {
   readonly closes: readonly number[];
 }
 
-/** argv of a launcher. `alone`: it is in a sandbox, which counts what is left and is what waits. */
+/** argv of a launcher. `alone`: it is in a sandbox, and counts what is left. */
 export function launcherArgv({ argv, closes }: LauncherShell, alone: boolean): string[] {
-  const [mode, waits] = alone ? ['count', '-'] : ['-', 'wait'];
-  return [...argv, '-c', head + tail, 'ritmo-step', mode, closes.join(' '), waits];
+  return [...argv, '-c', head + tail, 'ritmo-step', alone ? 'count' : '-', closes.join(' ')];
 }

@@ -1,5 +1,7 @@
 /** What the launcher says of a step, on a descriptor that a step of the same user can get hold of. */
 export interface LauncherReport {
+  /** It waits for what it is to run. */
+  readonly here: boolean;
   readonly failure?: 'no-folder' | 'no-program';
   readonly started: boolean;
   readonly ended?: {
@@ -28,6 +30,7 @@ export function readReport(text: string): LauncherReport {
   const failure = /^(no-folder|no-program)$/m.exec(text)?.[1] as LauncherReport['failure'];
   return {
     ...(failure === undefined || started !== null ? {} : { failure }),
+    here: /^here$/m.test(text),
     started: started !== null,
     held: /^held$/m.test(text),
     forged: ends.length > 1 || (end !== undefined && ended === undefined),

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import {
   causeOf,
   type Clock,
@@ -19,7 +18,6 @@ import { OutputPump } from './output.js';
 import type { PipePool } from './pipes.js';
 import { settle } from './settle.js';
 
-const maxReportChars = 64 * 1024;
 /** How long a pipe may stay open that only a process out of our reach can hold (bare level). */
 const drainMs = 1_000;
 
@@ -79,15 +77,18 @@ interface Run {
 
 /** Undefined when what was made ahead was gone before the command could begin. */
 async function follow(
-  { started, tree, pipes }: Attempt,
+  attempt: Attempt,
   { host, job, command, scope, disk, before }: Run,
   madeAhead: boolean,
 ): Promise<CommandResult | undefined> {
+  const { started, tree, pipes } = attempt;
   const pump = new OutputPump(pipes.stdout, pipes.stderr, scope.output);
   const stopper = new Stopper(tree, scope, host.clock);
-  const report = gather(started.report, (text) => {
+  attempt.report.follow((text) => {
+    const said = readReport(text);
+    if (said.here) attempt.give(stopper.begun ? 'nothing' : 'command');
     // Told to stop by somebody else than us: there is nothing to wait for.
-    if (!stopper.begun && readReport(text).held) tree.kill();
+    if (!stopper.begun && said.held) tree.kill();
   });
   const watch = new DiskWatch(disk, () => tree.kill());
   const end = await started.ended;
@@ -99,7 +100,7 @@ async function follow(
   await drain(pump, host);
   const overDisk = (await watch.end()) || disk.full();
   const limit = limitHit(before, after) ?? (overDisk ? 'disk' : undefined);
-  const text = await report;
+  const text = await attempt.report.ended;
   const told = readReport(text);
   const begun = told.started || told.failure !== undefined || stopped !== undefined || limit !== undefined;
   if (madeAhead && !begun) return undefined;
@@ -131,21 +132,6 @@ async function drain(pump: OutputPump, { level, clock }: CommandHost): Promise<v
   } else {
     await pump.done;
   }
-}
-
-/** Collects a text up to a bound; `seen` is called with all that has come so far. Resolves at its end. */
-function gather(stream: Readable | undefined, seen: (text: string) => void): Promise<string> {
-  if (stream === undefined) return Promise.resolve('');
-  let text = '';
-  return new Promise((resolve) => {
-    stream.on('data', (chunk: Buffer) => {
-      if (text.length > maxReportChars) return;
-      text += chunk.toString();
-      seen(text);
-    });
-    stream.once('error', () => resolve(text));
-    stream.once('close', () => resolve(text));
-  });
 }
 
 const notRun = (exit: StepExit): CommandResult => ({ exit, cpuMs: 0 });

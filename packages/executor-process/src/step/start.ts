@@ -4,8 +4,8 @@ import { errnoOf } from '@ritmo/host-linux';
 import { execa, type Options } from 'execa';
 
 /**
- * A process to start. Nothing of the agent's environment is handed on. It waits for the end of its stdin before it runs
- * anything of the job, and for what that is as a step file at descriptor 4.
+ * A process to start. Nothing of the agent's environment is handed on. It says in its report that it is there, waits for
+ * the end of its stdin before it runs anything of the job, and learns what that is from a step file at descriptor 4.
  */
 export interface StartSpec {
   readonly file: string;
@@ -17,11 +17,12 @@ export interface StartSpec {
   readonly writable?: readonly string[];
 }
 
-/** Descriptors of ours that the process gets: 1, 3 and 4. 2 is the report, 5 tells of the sandbox. */
+/** Descriptors of ours that the process gets: 1, 3, 4 and 5, which tells of the sandbox. 2 is the report. */
 export interface StartDescriptors {
   readonly stdout: number;
   readonly stderr: number;
   readonly stepFile: number;
+  readonly status: number;
 }
 
 export type ProcessEnd =
@@ -33,7 +34,6 @@ export interface Started {
   /** Undefined when nothing was started. */
   readonly pid: number | undefined;
   readonly report: Readable | undefined;
-  readonly status: Readable | undefined;
   /** Lets it go on. */
   release(): void;
   /** Never rejects. */
@@ -80,7 +80,6 @@ function launch(spec: StartSpec, descriptors: StartDescriptors, opened: readonly
   return {
     pid: child.pid,
     report: child.stderr ?? undefined,
-    status: (child.stdio as unknown as Array<Readable | null>)[5] ?? undefined,
     release: () => void stdin?.end('\n'),
     ended,
   };
@@ -88,6 +87,6 @@ function launch(spec: StartSpec, descriptors: StartDescriptors, opened: readonly
 
 type Stdio = Extract<NonNullable<Options['stdio']>, readonly unknown[]>;
 
-function stdioOf({ stdout, stderr, stepFile }: StartDescriptors, opened: readonly number[]): Stdio {
-  return ['pipe', stdout, 'pipe', stderr, stepFile, 'pipe', ...opened] as Stdio;
+function stdioOf({ stdout, stderr, stepFile, status }: StartDescriptors, opened: readonly number[]): Stdio {
+  return ['pipe', stdout, 'pipe', stderr, stepFile, status, ...opened] as Stdio;
 }

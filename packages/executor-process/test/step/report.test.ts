@@ -4,7 +4,8 @@ import { readReport } from '../../src/step/report.js';
 const times = '0m0.00s 0m0.00s\n0m1.25s 0m0.50s\n';
 
 it('reads how a step ended', () => {
-  expect(readReport(`started\nended 3 1\n${times}`)).toEqual({
+  expect(readReport(`here\nstarted\nended 3 1\n${times}`)).toEqual({
+    here: true,
     started: true,
     held: false,
     forged: false,
