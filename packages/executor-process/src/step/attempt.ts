@@ -1,6 +1,7 @@
 import { chownSync, closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { stepFile } from '@ritmo/host-linux';
+import { RitmoError } from '@ritmo/agent-core/executor';
+import { errnoOf, stepFile } from '@ritmo/host-linux';
 import { isRoot } from '../job/user.js';
 import type { JobView } from '../level/level.js';
 import type { Command } from './command.js';
@@ -28,8 +29,6 @@ export class Attempt implements AsyncDisposable {
   readonly #set: string;
   /** Where the step file is written, until it is. */
   #file: number | undefined;
-  /** What it is to run, until it is told. */
-  #text = '';
   #over = false;
 
   private constructor(host: CommandHost, job: JobView, set: string, shape: CommandShape) {
@@ -65,14 +64,14 @@ export class Attempt implements AsyncDisposable {
   }
 
   /**
-   * What waits for this command until `give`; one that was made ahead serves where it still waits. Rejects with
-   * RITMO_STEP_NOT_STARTED for what no program can be given, and leaves nothing then.
+   * What is told this command and waits to be released; one that was made ahead serves where it still waits. Rejects
+   * with RITMO_STEP_NOT_STARTED for what no program can be given, and leaves nothing then.
    */
   static async begin(host: CommandHost, job: JobView, command: Command, ahead?: Attempt): Promise<Attempt> {
     if (ahead?.waits === false) await ahead[Symbol.asyncDispose]();
     const attempt = ahead?.waits === true ? ahead : new Attempt(host, job, await host.pipes.take(job.user), command);
     try {
-      attempt.#text = stepFile(command);
+      attempt.#tell(stepFile(command));
       return attempt;
     } catch (error) {
       await attempt[Symbol.asyncDispose]();
@@ -80,20 +79,8 @@ export class Attempt implements AsyncDisposable {
     }
   }
 
-  /**
-   * Lets the command run, once the launcher says that it is there: from then on it ends with the agent. With `nothing`
-   * the launcher ends at once.
-   */
-  give(what: 'command' | 'nothing'): void {
-    if (this.#file === undefined) return;
-    if (what === 'command') writeFileSync(this.#file, this.#text);
-    this.#closeFile();
-    this.started.release();
-  }
-
   /** Once nobody holds the pipes any more: they serve the next one. After a failure somebody may still hold them. */
   release(): void {
-    this.#closeFile();
     this.#host.pipes.release(this.#set);
   }
 
@@ -105,6 +92,20 @@ export class Attempt implements AsyncDisposable {
     await this.started.ended;
     await this.tree.clear();
     this.release();
+  }
+
+  #tell(text: string): void {
+    try {
+      if (this.#file !== undefined) writeFileSync(this.#file, text);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOSPC') throw error;
+      throw new RitmoError('RITMO_DISK_FULL', 'The memory of the worker has no room for what the step is told.', {
+        hint: 'Fewer or smaller secrets and variables, or fewer builds at once.',
+        cause: error,
+      });
+    } finally {
+      this.#closeFile();
+    }
   }
 
   #closeFile(): void {

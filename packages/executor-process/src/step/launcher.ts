@@ -1,7 +1,7 @@
 /**
  * The first process of a step, run by /bin/sh. Descriptor 2 is its report to us, 3 the stderr of the step, 4 the step
- * file, which is empty when the agent has died before it was written. It says that it is there and waits; nothing of the
- * job runs before everything that ends it with the agent is in place. It learns what to run, goes to the folder, looks
+ * file. It says that it is there and waits for a line, which does not come when the agent has died: nothing of the job
+ * runs before everything that ends it with the agent is in place. It learns what to run, goes to the folder, looks
  * for the program, waits for it as a parent does, and reports how it ended: a shell says aloud when a child died of a
  * signal (bash not in its POSIX mode), which the number alone does not tell from `exit 137`. What it reports is a claim
  * of the job like all that comes out of a sandbox; whether anything is left is seen from outside.
@@ -13,12 +13,11 @@ trap '_ritmo_held=1' TERM INT HUP
 for fd in $2; do eval "exec $fd>&-"; done
 _ritmo_mode=$1
 echo here >&2
-read -r _ritmo_go
+read -r _ritmo_go || exit 1
 exec </dev/null
 set --
 . /dev/fd/4 2>/dev/null
 exec 4<&-
-if [ $# -eq 0 ]; then exit 1; fi
 `;
 
 const tail = `

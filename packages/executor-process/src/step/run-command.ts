@@ -84,9 +84,15 @@ async function follow(
   const { started, tree, pipes } = attempt;
   const pump = new OutputPump(pipes.stdout, pipes.stderr, scope.output);
   const stopper = new Stopper(tree, scope, host.clock);
+  let waits = true;
   attempt.report.follow((text) => {
     const said = readReport(text);
-    if (said.here) attempt.give(stopper.begun ? 'nothing' : 'command');
+    if (said.here && waits) {
+      waits = false;
+      // From here on it ends with the agent.
+      if (stopper.begun) started.dismiss();
+      else started.release();
+    }
     // Told to stop by somebody else than us: there is nothing to wait for.
     if (!stopper.begun && said.held) tree.kill();
   });

@@ -5,7 +5,7 @@ import { execa, type Options } from 'execa';
 
 /**
  * A process to start. Nothing of the agent's environment is handed on. It says in its report that it is there, waits for
- * the end of its stdin before it runs anything of the job, and learns what that is from a step file at descriptor 4.
+ * a line on its stdin before it runs anything of the job, and learns what that is from a step file at descriptor 4.
  */
 export interface StartSpec {
   readonly file: string;
@@ -36,6 +36,8 @@ export interface Started {
   readonly report: Readable | undefined;
   /** Lets it go on. */
   release(): void;
+  /** Lets it end, having run nothing. */
+  dismiss(): void;
   /** Never rejects. */
   readonly ended: Promise<ProcessEnd>;
 }
@@ -81,6 +83,7 @@ function launch(spec: StartSpec, descriptors: StartDescriptors, opened: readonly
     pid: child.pid,
     report: child.stderr ?? undefined,
     release: () => void stdin?.end('\n'),
+    dismiss: () => void stdin?.end(),
     ended,
   };
 }
