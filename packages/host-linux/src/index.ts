@@ -34,8 +34,10 @@ export { LocalRule } from './network/local-rule.js';
 export { type JobNetwork, Networks } from './network/networks.js';
 export { findNetworkTools, type NetworkTools, withTunNode } from './network/network-tools.js';
 export { PrivateNetwork, type PrivateNetworkRequest, privateNameServer } from './network/private-network.js';
+export { OrderedWriter } from './output/ordered-writer.js';
 export { findProgram } from './process/find-program.js';
 export { inheritedDescriptors } from './process/inherited-descriptors.js';
+export { findProgramPart, howItEndedPart } from './process/shell-parts.js';
 export { type StepCommand, stepFile } from './process/step-file.js';
 export { signalAll, signalPid, signalProcess } from './process/signal.js';
 export { signalNamed } from './process/signal-name.js';
@@ -56,4 +58,4 @@ export { type LimitNames, notOffered, refuseUndeclared } from './sandbox/refuse-
 export { TimeSlice } from './time-slice.js';
 export { type ConfinedProgram, runConfined, startConfined } from './tool/confined.js';
 export { killConfined } from './tool/kill.js';
-export { runTool } from './tool/run-tool.js';
+export { runOnWorkspace } from './tool/run-on-workspace.js';

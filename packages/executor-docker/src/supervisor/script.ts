@@ -1,3 +1,5 @@
+import { findProgramPart, howItEndedPart } from '@ritmo/host-linux';
+
 /** Where things lie inside a container. */
 export const insidePaths = {
   workspace: '/workspace',
@@ -64,17 +66,8 @@ while :; do
       trap - TERM INT HUP
       . "$_ritmo_file"
       cd -- "$_ritmo_folder" 2>/dev/null || { echo "$_ritmo_nonce no-folder" >&4; exit 1; }
-      _ritmo_found=
-      case $1 in
-        */*) _ritmo_found=$1 ;;
-        *)
-          set -f; IFS=:
-          for _ritmo_at in $PATH; do
-            if [ -f "$_ritmo_at/$1" ] && [ -x "$_ritmo_at/$1" ]; then _ritmo_found=$_ritmo_at/$1; break; fi
-          done
-          set +f; unset IFS ;;
-      esac
-      if [ ! -f "$_ritmo_found" ] || [ ! -x "$_ritmo_found" ]; then echo "$_ritmo_nonce no-program" >&4; exit 1; fi
+${findProgramPart}
+      if [ -z "$_ritmo_found" ]; then echo "$_ritmo_nonce no-program" >&4; exit 1; fi
       shift
       echo "$_ritmo_nonce started" >&4
       exec $_ritmo_setsid "$_ritmo_found" "$@" </dev/null >&5 2>&6 4>&- 5>&- 6>&-
@@ -82,17 +75,7 @@ while :; do
     echo "
 code $?"
   )
-  case $_ritmo_said in
-    *'
-code '*) _ritmo_code=\${_ritmo_said##*'
-code '} ;;
-    *) _ritmo_code=lost ;;
-  esac
-  case $_ritmo_said in
-    '
-code '*) _ritmo_how=silent ;;
-    *) _ritmo_how=said ;;
-  esac
+${howItEndedPart}
   _ritmo_last="$_ritmo_nonce ended $_ritmo_code $_ritmo_how"
   echo "$_ritmo_last" >&4
 done

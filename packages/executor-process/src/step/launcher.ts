@@ -1,3 +1,5 @@
+import { findProgramPart } from '@ritmo/host-linux';
+
 /**
  * The first process of a step, run by /bin/sh. Descriptor 2 is its report to us, 3 the stderr of the step, 4 the step
  * file. It says that it is there and waits for a line, which does not come when the agent has died: nothing of the job
@@ -23,17 +25,8 @@ exec 4<&-
 const tail = `
 if [ -n "\${BASH_VERSION-}" ]; then set +o posix; fi
 cd -- "$_ritmo_folder" 2>/dev/null || { echo no-folder >&2; exit 1; }
-_ritmo_found=
-case $1 in
-  */*) _ritmo_found=$1 ;;
-  *)
-    set -f; _ritmo_ifs=$IFS; IFS=:
-    for _ritmo_folder in $PATH; do
-      if [ -f "$_ritmo_folder/$1" ] && [ -x "$_ritmo_folder/$1" ]; then _ritmo_found=$_ritmo_folder/$1; break; fi
-    done
-    set +f; IFS=$_ritmo_ifs ;;
-esac
-if [ ! -f "$_ritmo_found" ] || [ ! -x "$_ritmo_found" ]; then echo no-program >&2; exit 1; fi
+${findProgramPart}
+if [ -z "$_ritmo_found" ]; then echo no-program >&2; exit 1; fi
 shift
 echo started >&2
 (trap - TERM INT HUP; exec "$_ritmo_found" "$@" 2>&3 3>&- 4>&- 5>&-)

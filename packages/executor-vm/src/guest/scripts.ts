@@ -1,3 +1,5 @@
+import { findProgramPart } from '@ritmo/host-linux';
+
 /** Where things lie inside a machine. */
 export const insidePaths = {
   workspace: '/workspace',
@@ -230,17 +232,8 @@ const launch = `
 _ritmo_number=$1
 . /run/ritmo/step/command
 cd -- "$_ritmo_folder" 2>/dev/null || { echo "refused $_ritmo_number no-folder" >&3; exit 1; }
-_ritmo_found=
-case $1 in
-  */*) _ritmo_found=$1 ;;
-  *)
-    set -f; IFS=:
-    for _ritmo_at in $PATH; do
-      if [ -f "$_ritmo_at/$1" ] && [ -x "$_ritmo_at/$1" ]; then _ritmo_found=$_ritmo_at/$1; break; fi
-    done
-    set +f; unset IFS ;;
-esac
-if [ ! -f "$_ritmo_found" ] || [ ! -x "$_ritmo_found" ]; then
+${findProgramPart}
+if [ -z "$_ritmo_found" ]; then
   echo "refused $_ritmo_number no-program" >&3
   exit 1
 fi

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { type OutputWriter, RitmoError } from '@ritmo/agent-core/executor';
+import { OrderedWriter } from '@ritmo/host-linux';
 import type { Shell } from '../../supervisor/supervisor.js';
-import { Frames, type StreamName } from './frames.js';
+import { Frames } from './frames.js';
 import { MarkedOutput, type StepEnd } from './marked-output.js';
 
 /**
@@ -12,23 +13,21 @@ export class AttachedStep {
   readonly #socket: Socket;
   readonly #marked: MarkedOutput;
   readonly #frames: Frames;
-  readonly #waiting: Array<{ readonly name: StreamName; readonly bytes: Buffer }> = [];
-  #writer: OutputWriter | undefined;
-  #full: Promise<void> | undefined;
-  #failure: { readonly error: unknown } | undefined;
+  readonly #writer: OrderedWriter;
   #violation: RitmoError | undefined;
-  #closed = false;
+  #isClosed = false;
   #resolve: () => void = () => undefined;
-  /** Resolves when the connection has ended and all that came was taken. */
-  readonly #over = new Promise<void>((resolve) => (this.#resolve = resolve));
+  /** Resolves when the connection has ended. */
+  readonly #closed = new Promise<void>((resolve) => (this.#resolve = resolve));
 
   constructor(socket: Socket, nonce: string, shell: Shell, writer: OutputWriter) {
     this.#socket = socket;
-    this.#writer = writer;
-    this.#marked = new MarkedOutput(nonce, shell, (bytes) => this.#give('stdout', bytes));
+    const ordered = new OrderedWriter(writer, [socket]);
+    this.#writer = ordered;
+    this.#marked = new MarkedOutput(nonce, shell, (bytes) => ordered.take('stdout', bytes));
     this.#frames = new Frames((name, bytes) => {
       if (name === 'stdout') this.#marked.take(bytes);
-      else this.#give('stderr', bytes);
+      else ordered.take('stderr', bytes);
     });
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     for (const event of ['end', 'close'] as const) socket.once(event, () => this.#close());
@@ -48,16 +47,15 @@ export class AttachedStep {
    * word. Rejects with RITMO_SANDBOX_BROKEN when it says what it must not, and when the writer failed.
    */
   async ended(): Promise<StepEnd | undefined> {
-    await this.#over;
+    await this.#closed;
     if (this.#violation !== undefined) throw this.#violation;
-    if (this.#failure !== undefined) throw this.#failure.error;
+    await this.#writer.settled();
     return this.#marked.end;
   }
 
   /** Nothing is written any more, and nobody waits. */
   stop(): void {
-    this.#writer = undefined;
-    this.#waiting.length = 0;
+    this.#writer.stop();
     this.#socket.destroy();
     this.#close();
   }
@@ -75,44 +73,9 @@ export class AttachedStep {
   }
 
   #close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#marked.flush();
-    if (this.#full === undefined) this.#resolve();
-  }
-
-  #give(name: StreamName, bytes: Buffer): void {
-    if (this.#full === undefined) this.#write(name, bytes);
-    else this.#waiting.push({ name, bytes });
-  }
-
-  /** One write waits at a time, whichever stream it came from. */
-  #write(name: StreamName, bytes: Buffer): void {
-    // After a failure it is read on and thrown away, so that nobody hangs on a full pipe.
-    if (this.#writer === undefined || this.#failure !== undefined) return;
-    let full: void | Promise<void>;
-    try {
-      full = this.#writer.write(name, bytes);
-    } catch (error) {
-      this.#failure = { error };
-      return;
-    }
-    if (full === undefined) return;
-    this.#socket.pause();
-    this.#full = full
-      .catch((error: unknown) => {
-        this.#failure ??= { error };
-      })
-      .then(() => this.#goOn());
-  }
-
-  #goOn(): void {
-    this.#full = undefined;
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      this.#write(next.name, next.bytes);
-      if (this.#full !== undefined) return;
-    }
-    if (this.#closed) this.#resolve();
-    else this.#socket.resume();
+    this.#resolve();
   }
 }

@@ -1,3 +1,4 @@
+import { findProgramPart, howItEndedPart } from '@ritmo/host-linux';
 import { insidePaths } from '../../supervisor/script.js';
 
 /** What only serves to run steps, by the numbers that it has inside. */
@@ -84,17 +85,8 @@ export PATH TMPDIR
 _ritmo_step() {
 ${stepFile}
   cd -- "$_ritmo_folder" 2>/dev/null || { echo "${nonce} no-folder" >&5; exit 1; }
-  _ritmo_found=
-  case $1 in
-    */*) _ritmo_found=$1 ;;
-    *)
-      set -f; IFS=:
-      for _ritmo_at in $PATH; do
-        if [ -f "$_ritmo_at/$1" ] && [ -x "$_ritmo_at/$1" ]; then _ritmo_found=$_ritmo_at/$1; break; fi
-      done
-      set +f; unset IFS ;;
-  esac
-  if [ ! -f "$_ritmo_found" ] || [ ! -x "$_ritmo_found" ]; then echo "${nonce} no-program" >&5; exit 1; fi
+${findProgramPart}
+  if [ -z "$_ritmo_found" ]; then echo "${nonce} no-program" >&5; exit 1; fi
   shift
   echo "${nonce} started $$" >&5
   exec $_ritmo_setsid "$_ritmo_found" "$@" </dev/null >&5 2>&6 5>&- 6>&-
@@ -113,17 +105,7 @@ _ritmo_main() {
     echo "
 code $?"
   )
-  case $_ritmo_said in
-    *'
-code '*) _ritmo_code=\${_ritmo_said##*'
-code '} ;;
-    *) _ritmo_code=lost ;;
-  esac
-  case $_ritmo_said in
-    '
-code '*) _ritmo_how=silent ;;
-    *) _ritmo_how=said ;;
-  esac
+${howItEndedPart}
   _ritmo_end none
   _ritmo_count
   echo "${nonce} ended $_ritmo_code $_ritmo_how $_ritmo_ended $((_ritmo_oom - _ritmo_oom_before)) $((_ritmo_forks - _ritmo_forks_before))" >&5
