@@ -24,25 +24,26 @@ afterEach(async () => {
   }
 });
 
-/** A shell that has said that it is ready. */
-async function shell(script: string, env: Record<string, string> = {}, uid?: number) {
+/** A shell that has said that it is ready, and what it said. */
+async function talkingShell(script: string, env: Record<string, string> = {}) {
   const child = spawn('sh', ['-c', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
     env: { PATH: '/usr/bin:/bin', ...env },
-    ...(uid === undefined ? {} : { uid, gid: uid }),
   });
   children.push(child);
-  await once(child.stdout, 'data');
-  return child.pid as number;
+  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  return { pid: child.pid as number, said: said.toString() };
+}
+
+async function shell(script: string, env: Record<string, string> = {}): Promise<number> {
+  return (await talkingShell(script, env)).pid;
 }
 
 it('finds the children of a process and theirs, also those that left its group', async () => {
-  const pid = await shell('setsid sh -c "sleep 600 & echo ready; wait" & wait');
-  const names = descendantsOf(pid).map((info) =>
-    spawnSync('cat', [`/proc/${info.pid}/comm`], { encoding: 'utf8' }).stdout.trim(),
-  );
-  expect(names.toSorted()).toEqual(['sh', 'sleep']);
+  const { pid, said } = await talkingShell(String.raw`setsid sh -c 'sleep 600 & echo $$ $!; wait' & wait`);
+  const found = descendantsOf(pid).map((info) => info.pid);
+  expect(new Set(found)).toEqual(new Set(said.trim().split(' ').map(Number)));
   for (const info of descendantsOf(pid)) signalProcess(info, 'SIGKILL');
 });
 

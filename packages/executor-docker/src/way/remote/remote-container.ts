@@ -137,7 +137,7 @@ export class RemoteContainer implements AsyncDisposable {
 
   /** A call may be refused because the container has ended before we are told of the end: then that is the reason. */
   async #whyEnded(error: unknown): Promise<never> {
-    const refused = error instanceof DockerError && (error.status === 404 || error.status === 409);
+    const refused = error instanceof DockerError && error.status !== undefined;
     if (refused) await Promise.race([this.#host.ended, this.#host.clock.sleep(endMs)]);
     throw error;
   }
