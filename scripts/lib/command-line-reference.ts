@@ -53,4 +53,5 @@ const settingsHead = `## Settings
 Each setting is a flag, an environment variable and a key of the YAML file that \`--config\` names. A flag wins over its
 variable, the variable over the file. A switch takes no value as a flag (\`--no-…\` turns it off) and \`true\` or \`false\` elsewhere.
 A setting that may stand several times is a list, or a map, in the file; in its variable the entries stand between commas.
+A variable that is no setting and looks like one is named on stderr.
 `;

@@ -8,6 +8,8 @@ const absolutePath = z
   });
 
 const reserved = ['/proc', '/dev', '/run/ritmo', '/tmp', '/workspace', '/home/build'];
+/** Nothing can be mounted in there either: the kernel's own, and ours. */
+const closed = ['/proc/', '/run/ritmo/'];
 
 const bind = z
   .strictObject({
@@ -19,6 +21,9 @@ const bind = z
   })
   .refine(({ source, target = source }) => !reserved.includes(target), {
     error: `target must not be one of ${reserved.join(', ')}`,
+  })
+  .refine(({ source, target = source }) => !closed.some((folder) => target.startsWith(folder)), {
+    error: `target must not lie in ${closed.join(' or ')}`,
   });
 
 /** Options of the process executor: the operator's policy. */

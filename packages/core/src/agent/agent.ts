@@ -167,6 +167,10 @@ export class Agent implements AsyncDisposable {
     await this.stop();
   }
 
+  /**
+   * Hears every event of this name from now on.
+   * @throws RITMO_USAGE where there is no such event
+   */
   on<Name extends keyof AgentEvents>(event: Name, listener: (...payload: AgentEvents[Name]) => void): this {
     this.#events.on(event, listener);
     return this;

@@ -1,7 +1,8 @@
-import type { Outcome } from '@ritmo/protocol';
+import { nearest, type Outcome } from '@ritmo/protocol';
 import { EventEmitter } from 'eventemitter3';
 import type { StoringProgress } from '../artifact/collect.js';
 import type { ArtifactRef } from '../artifact/store.js';
+import { RitmoError } from '../errors.js';
 import type { Logger } from '../executor/host.js';
 import type { ProbeReport, SweepReport } from '../executor/plugin.js';
 import type { CancelReason, JobId, SandboxId } from '../executor/request.js';
@@ -78,6 +79,36 @@ export interface AgentEvents {
   'job:reported': [event: { readonly jobId: JobId; readonly epoch: number }];
 }
 
+const known: { readonly [Name in keyof AgentEvents]: true } = {
+  'agent:state': true,
+  'agent:error': true,
+  'worker:registered': true,
+  'worker:updated': true,
+  'worker:health': true,
+  'agent:drained': true,
+  'claim:answered': true,
+  'heartbeat:answered': true,
+  'heartbeat:failed': true,
+  'executor:probed': true,
+  'executor:swept': true,
+  'job:claimed': true,
+  'job:adopted': true,
+  'job:left': true,
+  'job:released': true,
+  'job:prepared': true,
+  'step:started': true,
+  'step:finished': true,
+  'job:log': true,
+  'artifact:stored': true,
+  'artifact:progress': true,
+  'job:cancelling': true,
+  'job:finished': true,
+  'job:reported': true,
+};
+
+/** The name of every event. */
+export const agentEventNames = Object.keys(known) as ReadonlyArray<keyof AgentEvents>;
+
 /** Emits without letting a listener that throws disturb the agent. */
 export class SafeEmitter {
   readonly #emitter = new EventEmitter<AgentEvents>();
@@ -101,7 +132,14 @@ export class SafeEmitter {
     return this.#emitter.listenerCount(name) > 0;
   }
 
+  /** @throws RITMO_USAGE where there is no such event: its listener would never hear a thing */
   on<Name extends keyof AgentEvents>(name: Name, listener: (...event: AgentEvents[Name]) => void): void {
+    if (!agentEventNames.includes(name)) {
+      const meant = nearest(name, agentEventNames);
+      throw new RitmoError('RITMO_USAGE', `The agent has no event "${name}".`, {
+        hint: meant === undefined ? `It has ${agentEventNames.join(', ')}.` : `Did you mean "${meant}"?`,
+      });
+    }
     this.#emitter.on(name, listener);
   }
 

@@ -1,5 +1,6 @@
 import { RitmoError } from '../errors.js';
-import type { ExecutorBinding, ExecutorPlugin, SchemaResult } from './plugin.js';
+import type { ExecutorHost } from './host.js';
+import type { Executor, ExecutorBinding, ExecutorPlugin, SchemaResult } from './plugin.js';
 
 type Issue = NonNullable<SchemaResult<unknown>['issues']>[number];
 
@@ -69,7 +70,20 @@ function bound<Options>(plugin: ExecutorPlugin<Options>, result: SchemaResult<Op
       hint: 'The documentation of the executor lists its options.',
     });
   }
-  return { name: plugin.name, open: async (host) => plugin.create(result.value, host) };
+  return { name: plugin.name, open: (host) => open(plugin, result.value, host) };
+}
+
+/** What a plugin throws that is no error of ours says nothing to an operator without the name of its executor. */
+async function open<Options>(plugin: ExecutorPlugin<Options>, options: Options, host: ExecutorHost): Promise<Executor> {
+  try {
+    return await plugin.create(options, host);
+  } catch (error) {
+    if (error instanceof RitmoError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', `The ${plugin.name} executor could not be made: ${message}`, {
+      cause: error,
+    });
+  }
 }
 
 function problemOf({ path, message }: Issue): string {

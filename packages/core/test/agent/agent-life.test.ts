@@ -34,6 +34,18 @@ describe('the constructor', () => {
   });
 });
 
+describe('a listener', () => {
+  it.each([
+    ['job:finish', 'Did you mean "job:finished"?'],
+    ['nothing like it', expect.stringContaining('agent:state, agent:error')],
+  ])('of %j, which is no event, is refused', async (name, hint) => {
+    const { agent } = await agentFixture();
+    expect(() => agent.on(name as never, () => undefined)).toThrow(
+      expect.objectContaining({ code: 'RITMO_USAGE', message: `The agent has no event "${name}".`, hint }),
+    );
+  });
+});
+
 describe('a drain', () => {
   it.each([-1, Number.NaN, '1s'])('with %j as its deadline is refused, and the agent goes on', async (deadlineMs) => {
     const { agent } = await agentFixture();

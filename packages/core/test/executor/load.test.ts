@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { bindOptions, type ExecutorPlugin } from '../../src/executor.js';
-import { bindExecutor } from '../../src/index.js';
+import { bindExecutor, RitmoError, silentLogger, systemClock } from '../../src/index.js';
 
 const plugin: ExecutorPlugin<{ level: string }> = {
   kind: 'ritmo.executor',
@@ -11,6 +11,26 @@ const plugin: ExecutorPlugin<{ level: string }> = {
   options: z.strictObject({ level: z.string(), binds: z.array(z.strictObject({ source: z.string() })).default([]) }),
   create: () => Promise.reject(new Error('not here')),
 };
+
+const host = { ownerId: 'o', stateDir: '/nowhere', log: silentLogger, clock: systemClock };
+
+describe('an executor that cannot be made', () => {
+  it('is named, with what its plugin threw', async () => {
+    const binding = bindOptions(plugin, { level: 'a' });
+    await expect(binding.open(host)).rejects.toMatchObject({
+      code: 'RITMO_EXECUTOR_UNAVAILABLE',
+      message: 'The mine executor could not be made: not here',
+    });
+    const thrower = { ...plugin, create: () => Promise.reject('a word') };
+    await expect(bindOptions(thrower, { level: 'a' }).open(host)).rejects.toThrow(/could not be made: a word$/);
+  });
+
+  it('keeps the code that its plugin gave', async () => {
+    const refused = new RitmoError('RITMO_POLICY_REFUSED', 'no');
+    const binding = bindOptions({ ...plugin, create: () => Promise.reject(refused) }, { level: 'a' });
+    await expect(binding.open(host)).rejects.toBe(refused);
+  });
+});
 
 describe('wrong options of an executor', () => {
   it.each([
