@@ -17,6 +17,12 @@ async function startS3(): Promise<S3Server> {
 /** 2 GiB were tried as well. */
 const killedBytes = Number(process.env['RITMO_TEST_UPLOAD_BYTES'] ?? 40 * 1024 ** 2);
 
+/**
+ * Users of these workers alone: one of the usual range is free once its agent was killed, and while no process of its job
+ * is left. The worker of another test may then take it, and the next agent must give up what the job has left.
+ */
+const ownUsers = ['--executor-options', 'process={"uidBase":90000}'];
+
 const keys = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER' };
 
 describe('ritmo-agent artifacts', () => {
@@ -118,7 +124,8 @@ describe('a worker with a bucket', () => {
     const s3 = await startS3();
     const server = await startServer();
     const stateDir = await stateFolder();
-    const flags = ['--artifact-store', `s3://builds?endpoint=${s3.options.endpoint}&partSize=5242880`];
+    const bucket = `s3://builds?endpoint=${s3.options.endpoint}&partSize=5242880`;
+    const flags = ['--artifact-store', bucket, ...ownUsers];
     const died = await readyWorker(server, { stateDir, flags, env: keys });
     const count = Math.ceil(killedBytes / 5_242_880);
     let parts = 0;
@@ -219,7 +226,7 @@ describe('a server with a bucket', () => {
     const s3 = await startS3();
     const server = await startServer({ artifactBucket: s3ServerBucket({ ...s3.options }) });
     const stateDir = await stateFolder();
-    const died = await readyWorker(server, { stateDir });
+    const died = await readyWorker(server, { stateDir, flags: ownUsers });
     let parts = 0;
     let back = false;
     const held = new Promise<void>((resolve) => {
@@ -245,7 +252,7 @@ describe('a server with a bucket', () => {
     expect(await server.artifacts(id)).toEqual([]);
     back = true;
     const before = s3.seen.length;
-    await readyWorker(server, { stateDir });
+    await readyWorker(server, { stateDir, flags: ownUsers });
     expect(await server.ended(id)).toMatchObject({ state: 'succeeded' });
     expect(s3.count('POST', 'uploads')).toBe(1);
     expect(s3.seen.slice(before).filter(hasPart).length).toBeLessThan(10);

@@ -26,8 +26,8 @@ export function brokenLines(
   const said = records.flatMap((record) =>
     record.k === 'out' && record.s === step && record.fd === 2 ? [record.m] : [],
   );
-  const count = Number(said.join('').replaceAll('*', ''));
-  const all = Array.from({ length: count }, (_, index) => `${line(index + 1)}\n`).join('');
+  const count = Number(/^printed (\d+) lines$/m.exec(said.join(''))?.[1]);
+  const all = Array.from({ length: count || 0 }, (_, index) => `${line(index + 1)}\n`).join('');
   const problems: string[] = [];
   if (!(count > 0)) problems.push(`the step did not say how many lines it printed: ${said.join('')}`);
   let at = 0;
@@ -54,7 +54,9 @@ export function brokenLines(
     }
     const expected = all.slice(at, at + text.length);
     if (expected !== text) {
-      problems.push(`at byte ${at} stands ${shown(text)} for ${shown(expected)}`);
+      const same = [...text].findIndex((letter, index) => letter !== expected[index]);
+      const [seen, wanted] = [text, expected].map((whole) => shown(whole.slice(same)));
+      problems.push(`at byte ${at + same} stands ${seen} for ${wanted}`);
       return { marks, lost, problems };
     }
     at += text.length;

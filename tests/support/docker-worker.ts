@@ -31,9 +31,12 @@ async function started(): Promise<string> {
   return `unix://${daemon.socket}`;
 }
 
-/** Prints numbered lines until there is a file `enough` in the workspace, then their number to stderr. */
+/**
+ * Prints numbered lines until there is a file `enough` in the workspace, then their number to stderr. A word stands before
+ * the number: what comes first on a stream after a kill is hidden where it could be the rest of a secret, and a digit could.
+ */
 export const countingScript =
-  'i=0; until [ -e enough ]; do i=$((i + 1)); echo "line $i of the step"; done; echo "$i" >&2';
+  'i=0; until [ -e enough ]; do i=$((i + 1)); echo "line $i of the step"; done; echo "printed $i lines" >&2';
 export const countedLine = (number: number) => `line ${number} of the step`;
 
 /** A worker with Docker isolation that can be killed and started again, as often as a test wants. */

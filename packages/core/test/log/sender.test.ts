@@ -125,8 +125,9 @@ describe('a log sender', () => {
       }
       return undefined;
     };
+    const seal = await spool.close();
     const sender = new LogSender({ source: spool, transport: server, lease, signal: live });
-    await sender.finish(await spool.close());
+    await sender.finish(seal);
     expect(server.bytes.equals(await readFile(home.file('log')))).toBe(true);
     expect(server.appends.map(({ offset }) => offset)).toEqual([0, 50, 0]);
   });
