@@ -1,8 +1,8 @@
 import { commands } from './commands/index.js';
 import { exitCodeOfError } from './exit-codes.js';
 import type { Io } from './io.js';
-import { resolveSettings } from './options/resolve.js';
 import { mistypedVariables } from './options/mistyped.js';
+import { resolveSettings } from './options/resolve.js';
 import { readCommandLine } from './program.js';
 import { asRitmoError, showError } from './show-error.js';
 import { version } from './version.js';
@@ -16,7 +16,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     const reread = () => resolveSettings(command.options, flags, io.env);
     const settings = await reread();
     for (const { variable, meant } of mistypedVariables(io.env))
-      io.err.write(`ritmo-agent: ${variable} is no setting and was not read; did you mean ${meant}?\n`);
+      io.err.write(`${variable} is no setting and was not read; did you mean ${meant}?\n`);
     const run = await command.load();
     return await run({ settings, args, io, reread });
   } catch (error) {

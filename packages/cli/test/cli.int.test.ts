@@ -19,6 +19,15 @@ describe('ritmo-agent', () => {
     expect(await cli(['--version'])).toEqual({ exitCode: 0, stdout: `${manifest.version}\n`, stderr: '' });
   });
 
+  test('names a variable that was likely meant to be a setting, and goes on', async () => {
+    const { exitCode, stdout, stderr } = await cli(['completion', 'bash'], { RITMO_MAX_CONCURENT: '4' });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 0,
+      stderr: 'RITMO_MAX_CONCURENT is no setting and was not read; did you mean RITMO_MAX_CONCURRENT?\n',
+    });
+    expect(stdout).toContain('complete');
+  });
+
   test('prints its help with every command', async () => {
     const { exitCode, stdout, stderr } = await cli(['--help']);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });

@@ -11,7 +11,7 @@ export function mistypedVariables(
   env: Readonly<Record<string, string | undefined>>,
 ): ReadonlyArray<{ readonly variable: string; readonly meant: string }> {
   return Object.keys(env).flatMap((variable) => {
-    if (!variable.startsWith(prefix)) return [];
+    if (!/^RITMO_\w+$/.test(variable)) return [];
     const word = variable.slice(prefix.length);
     if (words.includes(word) || ofBuilds.includes(word)) return [];
     const meant = nearest(word, words);

@@ -106,8 +106,7 @@ const known: { readonly [Name in keyof AgentEvents]: true } = {
   'job:reported': true,
 };
 
-/** The name of every event. */
-export const agentEventNames = Object.keys(known) as ReadonlyArray<keyof AgentEvents>;
+const names = Object.keys(known) as ReadonlyArray<keyof AgentEvents>;
 
 /** Emits without letting a listener that throws disturb the agent. */
 export class SafeEmitter {
@@ -134,10 +133,10 @@ export class SafeEmitter {
 
   /** @throws RITMO_USAGE where there is no such event: its listener would never hear a thing */
   on<Name extends keyof AgentEvents>(name: Name, listener: (...event: AgentEvents[Name]) => void): void {
-    if (!agentEventNames.includes(name)) {
-      const meant = nearest(name, agentEventNames);
+    if (!names.includes(name)) {
+      const meant = nearest(name, names);
       throw new RitmoError('RITMO_USAGE', `The agent has no event "${name}".`, {
-        hint: meant === undefined ? `It has ${agentEventNames.join(', ')}.` : `Did you mean "${meant}"?`,
+        hint: meant === undefined ? `It has ${names.join(', ')}.` : `Did you mean "${meant}"?`,
       });
     }
     this.#emitter.on(name, listener);

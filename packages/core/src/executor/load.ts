@@ -1,4 +1,4 @@
-import { RitmoError } from '../errors.js';
+import { isCode, RitmoError } from '../errors.js';
 import type { ExecutorHost } from './host.js';
 import type { Executor, ExecutorBinding, ExecutorPlugin, SchemaResult } from './plugin.js';
 
@@ -78,7 +78,8 @@ async function open<Options>(plugin: ExecutorPlugin<Options>, options: Options, 
   try {
     return await plugin.create(options, host);
   } catch (error) {
-    if (error instanceof RitmoError) throw error;
+    // A plugin need not have our class of errors to give a code.
+    if (error instanceof Error && 'code' in error && isCode(String(error.code))) throw error;
     const message = error instanceof Error ? error.message : String(error);
     throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', `The ${plugin.name} executor could not be made: ${message}`, {
       cause: error,

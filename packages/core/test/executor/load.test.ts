@@ -25,8 +25,10 @@ describe('an executor that cannot be made', () => {
     await expect(bindOptions(thrower, { level: 'a' }).open(host)).rejects.toThrow(/could not be made: a word$/);
   });
 
-  it('keeps the code that its plugin gave', async () => {
-    const refused = new RitmoError('RITMO_POLICY_REFUSED', 'no');
+  it.each([
+    ['ours', new RitmoError('RITMO_POLICY_REFUSED', 'no')],
+    ['of no class of ours', Object.assign(new Error('no'), { code: 'RITMO_POLICY_REFUSED' })],
+  ])('keeps the code that its plugin gave with an error %s', async (_whose, refused) => {
     const binding = bindOptions({ ...plugin, create: () => Promise.reject(refused) }, { level: 'a' });
     await expect(binding.open(host)).rejects.toBe(refused);
   });
