@@ -54,7 +54,8 @@ export function brokenLines(
     }
     const expected = all.slice(at, at + text.length);
     if (expected !== text) {
-      const same = [...text].findIndex((letter, index) => letter !== expected[index]);
+      let same = 0;
+      while (text[same] === expected[same]) same += 1;
       const [seen, wanted] = [text, expected].map((whole) => shown(whole.slice(same)));
       problems.push(`at byte ${at + same} stands ${seen} for ${wanted}`);
       return { marks, lost, problems };
