@@ -41,7 +41,10 @@ export interface ExecutorBinding {
 export interface Executor extends AsyncDisposable {
   readonly name: string;
   readonly capabilities: ExecutorCapabilities;
-  /** Only reads, safe while jobs run; what must be tried is tried once in `create`, bounded, cached by boot id. */
+  /**
+   * Only reads, safe while jobs run. What must be tried is tried once in `create`, and bounded; a trial that takes
+   * seconds is kept for the next start, by boot id and by what it was tried with.
+   */
   probe(signal: AbortSignal): Promise<ProbeReport>;
   /**
    * Makes the empty workspace with its owner and its disk limit; core then fills it (checkout, caches) as
