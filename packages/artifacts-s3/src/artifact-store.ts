@@ -35,6 +35,7 @@ export function s3ArtifactStore(options: S3Options): ArtifactStore {
   const slots = new Slots(settings.parallel, memoryBytes);
   return {
     name: 's3',
+    check: (signal) => bucket.check(settings.prefix, signal),
     async open(lease, resume, project) {
       const known = project === undefined ? undefined : new KnownContents(bucket, settings.prefix, project);
       return new S3Session({ settings, bucket, slots, lease, known, unfinished: await Unfinished.open(resume) });

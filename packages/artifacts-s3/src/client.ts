@@ -19,6 +19,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { RitmoError } from '@ritmo/agent-core/executor';
 import { isMissing, isOther, s3Error } from './errors.js';
 import { LeanClient } from './lean-client.js';
+import { below } from './object-key.js';
 import type { S3Settings } from './options.js';
 
 const connectMs = 10_000;
@@ -164,6 +165,12 @@ export class Bucket implements AsyncDisposable {
   async abort(key: string, uploadId: string, signal: AbortSignal): Promise<void> {
     const command = new AbortMultipartUploadCommand({ ...this.#target(key), UploadId: uploadId });
     await this.#unlessMissing(() => this.#client.send(command, { abortSignal: signal }), signal);
+  }
+
+  /** Rejects where files could not be stored below `prefix`; begins an upload and ends it, which leaves nothing. */
+  async check(prefix: string, signal: AbortSignal): Promise<void> {
+    const key = below(prefix, 'ritmo-check');
+    await this.abort(key, await this.begin(key, {}, signal), signal);
   }
 
   /** Size and metadata; undefined where it is not there. */

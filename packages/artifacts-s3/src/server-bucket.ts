@@ -30,6 +30,11 @@ export class S3ServerBucket implements AsyncDisposable {
     this.#bucket = bucket;
   }
 
+  /** Rejects with RITMO_ARTIFACT_UPLOAD where files could not be stored, or with the signal's reason. */
+  check(signal: AbortSignal): Promise<void> {
+    return this.#bucket.check(this.#settings.prefix, signal);
+  }
+
   async putTarget(key: string, contentType: string): Promise<Target> {
     const url = await this.#bucket.presignPut(this.#key(key), contentType, urlSeconds);
     return { url, headers: { 'Content-Type': contentType } };

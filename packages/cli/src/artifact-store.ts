@@ -12,7 +12,11 @@ type S3Package = typeof s3;
  * @throws RITMO_USAGE for an address that is wrong, RITMO_PLUGIN_INVALID where the package for S3 is not installed
  */
 export async function openArtifactStore(place: string, transport: Transport, find?: Find): Promise<ArtifactStore> {
-  if (place === 'api') return apiArtifactStore(transport);
+  return place === 'api' ? apiArtifactStore(transport) : await openOwnStore(place, find);
+}
+
+/** A store that needs no API server. Throws as above. */
+export async function openOwnStore(place: string, find?: Find): Promise<ArtifactStore> {
   if (place.startsWith('s3:')) {
     const { s3ArtifactStore, parseS3Address } = await loadS3(find);
     return s3ArtifactStore(parseS3Address(place));

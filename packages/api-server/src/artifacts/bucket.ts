@@ -7,6 +7,8 @@ export type UploadTarget = NonNullable<ArtifactPlan['upload']>;
  * `s3ServerBucket` of @ritmo/artifacts-s3 makes.
  */
 export interface ArtifactBucket extends AsyncDisposable {
+  /** Rejects where files could not be stored; leaves nothing there. */
+  check?(signal: AbortSignal): Promise<void>;
   /** Where one PUT takes the whole file, for an hour. */
   putTarget(key: string, contentType: string): Promise<UploadTarget>;
   /** Begins an upload in parts; answers its id. */

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
+import type { Logger } from '@ritmo/agent-core/executor';
 import type * as server from '@ritmo/api-server';
 import { agentLog } from '../agent-log.js';
 import { openBucket } from '../artifact-store.js';
+import { assertStores } from '../check-store.js';
 import { exitCodes } from '../exit-codes.js';
 import { optionalPackage } from '../import-package.js';
 import type { apiServerKeys } from '../options/groups.js';
@@ -20,12 +22,13 @@ export async function apiServer({ settings, io }: Context<(typeof apiServerKeys)
     stop = done;
   });
   using _signals = onStopSignals([() => stop()]);
+  const artifactBucket = await bucketOf(settings.artifactBucket, log);
   const server = await startApiServer({
     dataDir: resolve(settings.dataDir ?? defaultDataDir(io.env)),
     host: settings.listenHost,
     port: settings.listenPort,
     hostNames: settings.hostName,
-    ...(settings.artifactBucket === undefined ? {} : { artifactBucket: await openBucket(settings.artifactBucket) }),
+    ...(artifactBucket === undefined ? {} : { artifactBucket }),
     log: {
       info: (message, fields = {}) => log.info(fields, message),
       warn: (message, fields = {}) => log.warn(fields, message),
@@ -38,4 +41,11 @@ export async function apiServer({ settings, io }: Context<(typeof apiServerKeys)
   log.info({}, 'the API server ends');
   await server.close();
   return exitCodes.ok;
+}
+
+async function bucketOf(address: string | undefined, log: Logger) {
+  if (address === undefined) return undefined;
+  const bucket = await openBucket(address);
+  await assertStores(bucket, '--artifact-bucket', address, log);
+  return bucket;
 }

@@ -3,6 +3,7 @@ import { oneLine } from '@ritmo/protocol';
 import type { Check } from '../doctor/check.js';
 import { checkExecutors } from '../doctor/executors.js';
 import { checkGit, checkNode, checkServer, checkStateDir, checkSwap } from '../doctor/host.js';
+import { checkArtifactStore } from '../doctor/store.js';
 import { exitCodes } from '../exit-codes.js';
 import type { Output } from '../io.js';
 import { executorOptions } from '../isolation/executor-options.js';
@@ -14,12 +15,14 @@ import type { Context } from './command.js';
 /** Looks at this machine. Ends with 69 where no isolation works, one that was named does not, or a need of all is missing. */
 export async function doctor({ settings, io }: Context<(typeof doctorKeys)[number]>): Promise<number> {
   const swap = await checkSwap();
+  const store = await checkArtifactStore(settings.artifactStore);
   const host = [
     checkNode(),
     await checkGit(),
     await checkStateDir(resolve(settings.stateDir ?? defaultStateDir(io.env))),
     ...(swap === undefined ? [] : [swap]),
     await checkServer(settings),
+    ...(store === undefined ? [] : [store]),
   ];
   const executors = await checkExecutors(settings.isolation, executorOptions(settings));
   const checks = [...executors, ...host];

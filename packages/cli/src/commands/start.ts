@@ -4,6 +4,7 @@ import { agentLog } from '../agent-log.js';
 import { openArtifactStore } from '../artifact-store.js';
 import { readTls, tokenFor } from '../api/connect.js';
 import { openCacheStore } from '../cache-store.js';
+import { assertStores } from '../check-store.js';
 import { exitCodes } from '../exit-codes.js';
 import { executorOptions, isolationNames, refuseUnusedOptions } from '../isolation/executor-options.js';
 import { bindIsolations } from '../isolation/load.js';
@@ -45,6 +46,7 @@ export async function start({ settings, io, reread }: Context<(typeof startKeys)
     ...(tls.key === undefined ? {} : { key: tls.key }),
   });
   const artifacts = await openArtifactStore(settings.artifactStore, transport);
+  await assertStores(artifacts, '--artifact-store', settings.artifactStore, log);
   const stateDir = resolve(settings.stateDir ?? defaultStateDir(io.env));
   const caches = await openCacheStore(settings, stateDir);
   const agent = new Agent({

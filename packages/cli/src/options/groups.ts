@@ -60,7 +60,7 @@ export const jobKeys = [...connectionKeys, 'json'] as const;
 export const detachKeys = ['config', 'stateDir'] as const;
 export const artifactsKeys = [...connectionKeys, 'artifactsDir', 'json'] as const;
 export const logsKeys = [...connectionKeys, 'follow', 'logAttempt', 'json'] as const;
-export const doctorKeys = [...connectionKeys, ...executorKeys, 'json'] as const;
+export const doctorKeys = [...connectionKeys, ...executorKeys, 'artifactStore', 'json'] as const;
 export const vmKeys = ['config', ...executorKeys] as const;
 export const apiServerKeys = [
   'config',

@@ -4,6 +4,11 @@ import type { Lease } from '../transport/transport.js';
 export interface ArtifactStore extends AsyncDisposable {
   readonly name: string;
   /**
+   * Asks whether it would take files, and leaves nothing there. Rejects with RITMO_ARTIFACT_UPLOAD, retryable where it may
+   * take some later, or with the signal's reason. Absent where there is nothing to ask.
+   */
+  check?(signal: AbortSignal): Promise<void>;
+  /**
    * One session a build and epoch; `resume` keeps what an interrupted upload needs (part numbers, upload ids). What the
    * `project` has stored, which the server names, need not be sent again.
    */

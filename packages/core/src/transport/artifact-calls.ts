@@ -30,6 +30,9 @@ const hints: ReadonlyMap<string, string> = new Map([
   ['QuotaExceeded', room],
 ]);
 
+/** Words that no renewed address changes; AccessDenied stands for an expired one too. */
+const final: ReadonlySet<string> = new Set(['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'NoSuchBucket']);
+
 /** Artifacts through the API server, or to where it points. */
 export class ArtifactCalls implements ArtifactTransport {
   readonly #api: ApiClient;
@@ -81,7 +84,7 @@ export class ArtifactCalls implements ArtifactTransport {
     await this.#jobs.call(lease, { method: 'POST', path, json, schema: empty, timeoutMs: 60_000 }, signal);
   }
 
-  /** Retryable: the same PUT, or one to a renewed address, may succeed. No address is ever in the message. */
+  /** Mostly retryable: the same PUT, or one to a renewed address, may succeed. No address is ever in the message. */
   async #refused(lease: Lease, answer: HttpAnswer): Promise<RitmoError> {
     const { status } = answer;
     const wait = retryAfterMs(answer.header('retry-after'), this.#api.clock.now());
@@ -98,12 +101,17 @@ export class ArtifactCalls implements ArtifactTransport {
       'RITMO_ARTIFACT_UPLOAD',
       `The store answered ${status}${word === undefined ? '' : ` (${word})`}.`,
       {
-        retryable: true,
+        retryable: !isFinal(word, text),
         ...(hint === undefined ? {} : { hint }),
         ...(wait === undefined ? {} : { retryAfterMs: wait }),
       },
     );
   }
+}
+
+function isFinal(word: string | undefined, text: string): boolean {
+  if (word === 'AccessDenied') return !/expired/i.test(text);
+  return word !== undefined && final.has(word);
 }
 
 /** The API server wants the epoch on every write; a presigned address takes nothing but what was signed. */

@@ -227,24 +227,31 @@ describe('artifacts sent to where the server points', () => {
   });
 
   it.each([
-    [507, 'XMinioStorageFull', 'Make room in the bucket'],
-    [403, 'RequestTimeTooSkewed', 'Set the clock of the API server'],
-    [503, 'SlowDown', 'run fewer workers'],
-    [403, 'AccessDenied', 'credentials and the policy'],
-  ])('that are refused with %i %s say what to do', async (status, code, hint) => {
-    await using server = await artifactServer();
-    await using bucket = await artifactServer();
-    server.plan = ({ artifactId }) => ({ artifactId, upload: { url: `http://${bucket.address}/x`, headers: {} } });
-    bucket.puts.push(
-      ...Array.from({ length: 50 }, () => (_seen: unknown, response: ServerResponse) => {
-        response.writeHead(status).end(`<Error><Code>${code}</Code></Error>`);
-      }),
-    );
-    await expect(store(server, [source('a', 'x')])).rejects.toMatchObject({
-      message: `a could not be stored: The store answered ${status} (${code}).`,
-      hint: expect.stringContaining(hint),
-    });
-  });
+    [507, 'XMinioStorageFull', 'Make room in the bucket', 12],
+    [403, 'RequestTimeTooSkewed', 'Set the clock of the API server', 12],
+    [503, 'SlowDown', 'run fewer workers', 12],
+    [403, 'AccessDenied', 'credentials and the policy', 1],
+    [403, 'InvalidAccessKeyId', 'credentials and the policy', 1],
+    [403, 'SignatureDoesNotMatch', 'credentials and the policy', 1],
+    [404, 'NoSuchBucket', 'make its bucket', 1],
+  ])(
+    'that are refused with %i %s say what to do, and are repeated where that may help',
+    async (status, code, hint, tries) => {
+      await using server = await artifactServer();
+      await using bucket = await artifactServer();
+      server.plan = ({ artifactId }) => ({ artifactId, upload: { url: `http://${bucket.address}/x`, headers: {} } });
+      bucket.puts.push(
+        ...Array.from({ length: 50 }, () => (_seen: unknown, response: ServerResponse) => {
+          response.writeHead(status).end(`<Error><Code>${code}</Code></Error>`);
+        }),
+      );
+      await expect(store(server, [source('a', 'x')])).rejects.toMatchObject({
+        message: `a could not be stored: The store answered ${status} (${code}).`,
+        hint: expect.stringContaining(hint),
+      });
+      expect(bucket.seen).toHaveLength(tries);
+    },
+  );
 
   it('get a new address when theirs has expired, and no error names an address', async () => {
     await using server = await artifactServer();
@@ -254,13 +261,16 @@ describe('artifacts sent to where the server points', () => {
       artifactId,
       upload: { url: `http://${bucket.address}/x?signature=${++plans}`, headers: {} },
     });
-    const expired = (count: number) =>
+    const expired = (count: number, answer = '<Error><Code>ExpiredToken</Code></Error>') =>
       Array.from({ length: count }, () => (_seen: unknown, response: ServerResponse) => {
-        response.writeHead(403).end('<Error><Code>ExpiredToken</Code></Error>');
+        response.writeHead(403).end(answer);
       });
     bucket.puts.push(...expired(1));
     await store(server, [source('a', 'x')]);
     expect([...bucket.bodies.keys()]).toEqual(['/x?signature=2']);
+    bucket.puts.push(...expired(1, '<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>'));
+    await store(server, [source('c', 'x')]);
+    expect([...bucket.bodies.keys()].at(-1)).toBe('/x?signature=4');
     bucket.puts.push(...expired(50));
     await expect(store(server, [source('b', 'x')])).rejects.toMatchObject({
       message: 'b could not be stored: The store answered 403 (ExpiredToken).',
