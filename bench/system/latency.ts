@@ -28,10 +28,13 @@ export async function latency(): Promise<void> {
     firstByte.push(log.answered - claim.answered);
     finished.push(finish.answered - claim.answered);
   }
-  const three: number[] = [];
+  // In turn, so that other work on the machine meets both.
+  const three: Record<'none' | 'isolated', number[]> = { none: [], isolated: [] };
   for (let round = 0; round < rounds / 2; round += 1) {
-    const { claim, finish } = await run(system, threeSteps);
-    three.push(finish.answered - claim.answered);
+    for (const network of ['none', 'isolated'] as const) {
+      const { claim, finish } = await run(system, { ...threeSteps, network });
+      three[network].push(finish.answered - claim.answered);
+    }
   }
   const p50 = (values: readonly number[]) => percentile(values, 0.5);
   figure('submit to claimed, idle worker, p50', milliseconds(p50(claimed)), '< 15 ms', p50(claimed) < 15);
@@ -42,8 +45,14 @@ export async function latency(): Promise<void> {
     p50(firstByte) < 40,
   );
   figure('claim answer to finish acknowledged, p50', milliseconds(p50(finished)), '', undefined);
-  const ofThree = p50(three);
-  figure('three steps: claim answer to finish acknowledged, p50', milliseconds(ofThree), '< 100 ms', ofThree < 100);
+  const none = p50(three.none);
+  figure(
+    'three steps, network none: claim answer to finish acknowledged, p50',
+    milliseconds(none),
+    '< 100 ms',
+    none < 100,
+  );
+  figure('three steps, network isolated: the same, p50', milliseconds(p50(three.isolated)), '', undefined);
 }
 
 /** One job, from its submission to the call that says its end. */

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,6 +38,7 @@ export async function startSystem(options: {
   /** More variables for the worker. */
   readonly env?: Readonly<Record<string, string>>;
 }): Promise<System> {
+  if (!existsSync(bin)) throw new Error('There is no command line to measure: run `pnpm build` first.');
   const folder = await mkdtemp(join(tmpdir(), 'ritmo-bench-'));
   await chmod(folder, 0o711);
   const dataDir = join(folder, 'server');

@@ -5,6 +5,9 @@ import { StatusLine } from './status-line.js';
 /** How the agent closes a log; the last line of ours says it again, in colour and with the hint apart. */
 const closingNote = /^(succeeded in |(failed|cancelled|timed out|errored)(: |$))/;
 
+/** So much of a name is shown however narrow the terminal is. */
+const leastName = 12;
+
 interface OpenStep {
   readonly name: string;
   readonly startedMs: number;
@@ -94,7 +97,9 @@ export class LogView implements Disposable {
     const room = Math.max(0, this.#out.columns - 4 - at.length - shownName.length - 2);
     const shown =
       firstLine === shownName ? '' : cut(isWhole ? firstLine : `${firstLine} …`, this.#out.terminal ? room : 200);
-    this.#write(`${dim(at)} ${bold(`▸ ${shownName}`)}${shown === '' ? '' : `  ${dim(shown)}`}\n`);
+    this.#write(
+      `${dim(at)} ${bold(`▸ ${this.#fitted(shownName, at.length + 3)}`)}${shown === '' ? '' : `  ${dim(shown)}`}\n`,
+    );
   }
 
   #output(text: string, fd: 1 | 2): void {
@@ -108,17 +113,15 @@ export class LogView implements Disposable {
     const { name, startedMs } = this.#step;
     const took = showDuration(end.t - startedMs);
     const limit = end.limit === undefined ? '' : ` at its ${oneLine(end.limit)} limit`;
-    const at = dim(this.#clock(end.t));
-    if (end.reason === 'not-started') this.#write(`${at} ${red(`✗ ${name} could not start`)}\n`);
-    else if (end.reason !== undefined)
-      this.#write(`${at} ${yellow(`■ ${name} was stopped (${oneLine(end.reason)}) after ${took}`)}\n`);
-    else if (end.code === 0) this.#write(`${at} ${green(`✓ ${name}`)} ${dim(took)}\n`);
-    else if (end.code !== undefined)
-      this.#write(`${at} ${red(`✗ ${name} exited with ${end.code}${limit} after ${took}`)}\n`);
-    else
-      this.#write(
-        `${at} ${red(`✗ ${name} was ended by ${oneLine(end.signal ?? 'something')}${limit} after ${took}`)}\n`,
-      );
+    const at = this.#clock(end.t);
+    const named = (rest: string) => this.#fitted(name, at.length + rest.length + 4);
+    const line = (mark: string, rest: string) => `${mark} ${named(rest)} ${rest}`;
+    const write = (text: string) => this.#write(`${dim(at)} ${text}\n`);
+    if (end.reason === 'not-started') write(red(line('✗', 'could not start')));
+    else if (end.reason !== undefined) write(yellow(line('■', `was stopped (${oneLine(end.reason)}) after ${took}`)));
+    else if (end.code === 0) write(`${green(`✓ ${named(took)}`)} ${dim(took)}`);
+    else if (end.code !== undefined) write(red(line('✗', `exited with ${end.code}${limit} after ${took}`)));
+    else write(red(line('✗', `was ended by ${oneLine(end.signal ?? 'something')}${limit} after ${took}`)));
     this.#step = undefined;
   }
 
@@ -127,6 +130,12 @@ export class LogView implements Disposable {
     const { dim, red, yellow } = this.#out.style;
     const text = `· ${oneLine(message)}`;
     this.#write(`${{ info: dim, warn: yellow, error: red }[level](text)}\n`);
+  }
+
+  /** The name of a step in a line of a terminal that holds `taken` characters beside it; whole where lines have no end. */
+  #fitted(name: string, taken: number): string {
+    const room = Math.max(leastName, this.#out.columns - taken);
+    return this.#out.terminal && name.length > room ? `${name.slice(0, room - 1).trimEnd()}…` : name;
   }
 
   /** Minutes and seconds since the start of the build. */

@@ -92,6 +92,19 @@ describe('the log of a build', () => {
     expect(text).toContain('…');
   });
 
+  test.each([[{ code: 0 }], [{ code: 3 }], [{ signal: 'SIGKILL' }], [{ reason: 'user' }]])(
+    'cuts long names to the width of the terminal, so that how the step ended (%o) stands on the same line',
+    (how) => {
+      const lines = [step(0, 'n'.repeat(300), 'x'), end(1, how)];
+      for (const line of shown(lines, { terminal: true, columns: 60 }).trimEnd().split('\n')) {
+        expect(line).toHaveLength(60);
+        expect(line).toContain('…');
+      }
+      expect(shown(lines, { terminal: true, columns: 60 })).toMatch(/1 ms\n$/);
+      expect(shown(lines)).not.toContain('…');
+    },
+  );
+
   test('leaves the closing note to the last line, but shows a note that only looks like one', () => {
     expect(
       shown([step(0, 'S', 'x'), end(1), note('failed: step "S" exited with 1 (RITMO_STEP_FAILED)', 'error')]),
