@@ -63,6 +63,13 @@ export class S3Server implements AsyncDisposable {
       .length;
   }
 
+  /** How often an upload in parts was begun of a key with this end. */
+  begun(end: string): number {
+    return this.seen.filter(
+      ({ method, path, query }) => method === 'POST' && query.has('uploads') && path.endsWith(end),
+    ).length;
+  }
+
   /** Resolves once such a request has come. */
   until(matches: (seen: SeenRequest) => boolean): Promise<void> {
     return new Promise((resolve) => {
