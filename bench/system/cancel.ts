@@ -1,3 +1,4 @@
+import { testOptions } from '../../packages/executor-vm/test/support/bench.js';
 import { image, LabDaemon } from '../../tests/faults/storm/daemon.js';
 import { figure, milliseconds, percentile } from './figures.js';
 import { startSystem, type System } from './system.js';
@@ -43,6 +44,7 @@ async function measure(isolation: string): Promise<void> {
     maxConcurrent: 2,
     isolation,
     ...(daemon && { env: { DOCKER_HOST: daemon.address } }),
+    ...(isolation === 'vm' && { flags: ['--executor-options', `vm=${JSON.stringify(testOptions())}`] }),
   });
   const job = { ...silent, ...(daemon && { image }) };
   const signalled: number[] = [];
