@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type JobId, RitmoError, type SandboxId } from '@ritmo/agent-core/executor';
 import type { DockerClient } from '../docker/client.js';
 import { DockerError } from '../docker/error.js';
@@ -107,6 +108,7 @@ export class Networks {
   async #makeNow({ name, bits, labels, internal, talk, bridge }: NetworkRequest): Promise<string> {
     const used = (await this.#docker.listNetworks()).flatMap(({ subnets }) => subnets);
     let number = 0;
+    let ruleTries = 0;
     for (const subnet of freeSubnets(this.#range, bits, [...used, ...hostSubnets()])) {
       number += 1;
       try {
@@ -124,6 +126,10 @@ export class Networks {
         });
         return name;
       } catch (error) {
+        if (error instanceof DockerError && /iptables failed/i.test(error.message) && ++ruleTries <= mostRuleTries) {
+          await sleep(ruleWaitMs);
+          continue;
+        }
         // Somebody else was faster, or uses the addresses in a way that the daemon alone sees.
         const again =
           error instanceof DockerError && /overlap|already (exists|allocated)|conflict/i.test(error.message);
@@ -135,6 +141,10 @@ export class Networks {
     });
   }
 }
+
+/** Chains of the daemon are gone for a moment while a firewall is loaded anew, or another daemon of this host starts. */
+const mostRuleTries = 10;
+const ruleWaitMs = 200;
 
 interface NetworkRequest {
   readonly name: string;
