@@ -1,7 +1,7 @@
 import { Composer, type Document, Lexer, LineCounter, Parser, type YAMLError } from 'yaml';
 
 /** Bounds of a job file: what a person writes stays far below, what an attacker writes ends here. */
-export const bounds = { bytes: 1024 * 1024, depth: 32, aliases: 100, expandedNodes: 50_000 } as const;
+export const bounds = { bytes: 1024 * 1024, depth: 32, aliases: 100, expandedNodes: 50_000, problems: 100 } as const;
 
 /** A mistake at an offset of the text. */
 export interface Mistake {

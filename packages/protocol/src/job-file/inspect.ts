@@ -20,6 +20,8 @@ export function inspect(document: Document.Parsed): Inspection {
   const mistakes: Mistake[] = [];
   const open = new Set<Node>();
   const sizes = new Map<Node, number>();
+  /** The last node of each anchor so far: the one that an alias stands for. */
+  const anchors = new Map<string, Node>();
   let aliases = 0;
   let readable = true;
 
@@ -39,13 +41,16 @@ export function inspect(document: Document.Parsed): Inspection {
     const offset = node.range?.[0] ?? 0;
     if (isAlias(node)) {
       aliases += 1;
-      const target = node.resolve(document);
+      // `resolve` of the node would look through the whole document for each.
+      const target = anchors.get(node.source);
       if (target !== undefined && !open.has(target)) return measure(target);
       readable = false;
       const fault = target === undefined ? 'stands for nothing above it' : 'holds itself';
       mistakes.push({ offset, message: `the alias *${node.source} ${fault}` });
       return 1;
     }
+    if (!isScalar(node) && !isMap(node) && !isSeq(node)) return 1;
+    if (node.anchor !== undefined) anchors.set(node.anchor, node);
     if (node.tag !== undefined && !coreTag.test(node.tag))
       mistakes.push({
         offset,
@@ -64,6 +69,7 @@ export function inspect(document: Document.Parsed): Inspection {
   const checkKey = (key: unknown, seen: Set<unknown>) => {
     if (!isScalar(key)) return;
     const offset = key.range?.[0] ?? 0;
+    if (key.anchor !== undefined) anchors.set(key.anchor, key);
     if (seen.has(key.value))
       mistakes.push({ offset, message: `the key ${JSON.stringify(key.value)} stands here a second time` });
     seen.add(key.value);
@@ -79,7 +85,7 @@ export function inspect(document: Document.Parsed): Inspection {
   const root: ParsedNode | null = document.contents;
   const size = measure(root);
   if (aliases > bounds.aliases)
-    mistakes.push({ offset: 0, message: `holds ${aliases} aliases, more than ${bounds.aliases}` });
+    mistakes.unshift({ offset: 0, message: `holds ${aliases} aliases, more than ${bounds.aliases}` });
   if (readable && size > bounds.expandedNodes) {
     readable = false;
     mistakes.push({

@@ -64,31 +64,42 @@ function amount(origin: string, value: number | bigint): string {
   return origin === 'array' ? `${value} entries long` : `${value}`;
 }
 
-/** Each issue as one finding or several: one for each unknown key, those of the branch that was meant for a union. */
-export function findingsOf(issues: readonly Issue[], value: unknown, keys: KeyIndex, base: Path = []): Finding[] {
-  return issues.flatMap((issue): Finding[] => {
+/** Each issue as one finding or several, made when they are asked for: one for each unknown key, those of the branch that was meant for a union. */
+export function* findingsOf(
+  issues: readonly Issue[],
+  value: unknown,
+  keys: KeyIndex,
+  base: Path = [],
+): Generator<Finding, void, void> {
+  for (const issue of issues) {
     const path = [...base, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))];
     switch (issue.code) {
       case 'unrecognized_keys':
-        return issue.keys.map((key) => unknownKey(key, path, keys));
+        for (const key of issue.keys) yield unknownKey(key, path, keys);
+        break;
       case 'invalid_key':
-        return issue.issues.map(({ message }) => ({ path, key: true, message }));
+        for (const { message } of issue.issues) yield { path, key: true, message };
+        break;
       case 'invalid_union': {
         const meant = issue.errors.find((errors) => !errors.some(isWrongKind));
-        if (meant !== undefined) return findingsOf(meant, value, keys, path);
-        const wanted = issue.errors.flatMap((errors) =>
-          errors.filter(isWrongKind).map(({ expected }) => kinds[expected] ?? expected),
-        );
-        const found = valueAt(value, path);
-        const message = found === undefined ? 'is missing' : `must be ${orList(wanted)}, not ${kindOf(found)}`;
-        return [{ path, key: false, message }];
+        if (meant !== undefined) yield* findingsOf(meant, value, keys, path);
+        else yield wrongKind(issue.errors, valueAt(value, path), path);
+        break;
       }
       default: {
         const hint = hintFor(issue, valueAt(value, path));
-        return [{ path, key: false, message: issue.message, ...(hint === undefined ? {} : { hint }) }];
+        yield { path, key: false, message: issue.message, ...(hint === undefined ? {} : { hint }) };
       }
     }
-  });
+  }
+}
+
+function wrongKind(branches: readonly (readonly Issue[])[], found: unknown, path: Path): Finding {
+  const wanted = branches.flatMap((errors) =>
+    errors.filter(isWrongKind).map(({ expected }) => kinds[expected] ?? expected),
+  );
+  const message = found === undefined ? 'is missing' : `must be ${orList(wanted)}, not ${kindOf(found)}`;
+  return { path, key: false, message };
 }
 
 function isWrongKind(issue: Issue): issue is z.core.$ZodIssueInvalidType {

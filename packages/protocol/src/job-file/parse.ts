@@ -15,7 +15,7 @@ export type JobFileResult =
 export const jobFileSchema = jobSchema({ duration: durationWords, size: sizeWords, imageShorthand: true });
 
 /**
- * Reads a job file, YAML or JSON, up to 1 MiB. All mistakes are found at once.
+ * Reads a job file, YAML or JSON, up to 1 MiB. All mistakes are found at once, up to 100 of them.
  * @param name the job's name where the file gives none
  */
 export function parseJobFile(text: string, name?: string): JobFileResult {

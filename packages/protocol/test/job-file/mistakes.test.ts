@@ -135,6 +135,22 @@ describe('a hostile job file', () => {
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
   });
 
+  // Each looked for in the whole document took a quarter of an hour.
+  test('of ten thousands of aliases is refused while one waits for it', () => {
+    const found = mistakes(withSteps(`a: [${'*a, '.repeat(60_000)}]`));
+    expect(found).toContain('job.yaml:1:1: holds 60000 aliases, more than 100');
+  });
+
+  test.each([
+    ['keys', Array.from({ length: 20_000 }, (_, index) => `key-${index}: 1`).join('\n')],
+    ['variables', `env:\n${Array.from({ length: 20_000 }, (_, index) => `  no-${index}: x`).join('\n')}`],
+    ['keys that are there again', `env:\n${'  A: x\n'.repeat(20_000)}`],
+  ])('of twenty thousand wrong %s is told a hundred of them, and that there are more', (_what, text) => {
+    const found = mistakes(withSteps(text)).filter((line) => line.startsWith('job.yaml:'));
+    expect(found).toHaveLength(101);
+    expect(found.at(-1)).toBe('job.yaml:1:1: has more mistakes than these 100');
+  });
+
   test('does not hide its other mistakes', () => {
     expect(mistakes('name: x\nname: y\nsteps: [{ runn: x }]')).toEqual([
       'job.yaml:2:1: the key "name" stands here a second time',

@@ -65,6 +65,12 @@ artifacts:
     expect(parsed(text).steps[1]?.env).toEqual({ A: '1' });
   });
 
+  test('may give an anchor twice, and to a key: an alias stands for the last one above it', () => {
+    const text =
+      'name: x\nenv: { &key A: &value one, B: *value, C: &value two, D: *value, E: *key }\nsteps: [{ run: x }]';
+    expect(parsed(text).env).toEqual({ A: 'one', B: 'one', C: 'two', D: 'two', E: 'A' });
+  });
+
   test('reads `no` and `on` as text, whatever YAML version it claims', () => {
     expect(parsed('%YAML 1.1\n---\nname: no\nenv: { A: on }\nsteps: [{ run: x }]').env).toEqual({ A: 'on' });
   });
