@@ -1,3 +1,4 @@
+import { longestClaimWaitMs } from '@ritmo/protocol';
 import { z } from 'zod';
 import type { ArtifactBucket } from './artifacts/bucket.js';
 import { type Clock, systemClock } from './clock.js';
@@ -20,11 +21,13 @@ const schema = z.strictObject({
   leaseTtlMs: ms(60_000),
   leaseSlackMs: z.int().min(0).default(10_000),
   heartbeatMs: ms(10_000),
-  claimWaitMs: ms(25_000),
+  // A claim may not ask for more.
+  claimWaitMs: z.int().min(1).max(longestClaimWaitMs).default(25_000),
   acceptWithinMs: ms(15_000),
   adoptWithinMs: ms(15_000),
   lateFinishMs: ms(24 * 60 * 60_000),
   keepaliveMs: ms(15_000),
+  headMs: ms(30_000),
   sweepMs: ms(1000),
   maxArtifactBytes: z
     .int()
@@ -52,7 +55,7 @@ export interface ApiServerOptions {
   readonly leaseSlackMs?: number;
   /** How often workers are asked to report; 10 s. */
   readonly heartbeatMs?: number;
-  /** How long workers are asked to wait in a claim; 25 s. */
+  /** How long workers are asked to wait in a claim; 25 s, and 60 s at most. */
   readonly claimWaitMs?: number;
   /** An offer that is not accepted returns to the queue after this; 15 s. */
   readonly acceptWithinMs?: number;
@@ -62,6 +65,8 @@ export interface ApiServerOptions {
   readonly lateFinishMs?: number;
   /** Comments on silent event streams; 15 s. */
   readonly keepaliveMs?: number;
+  /** How long a caller may take for the head of a call; 30 s. Then the connection is closed. */
+  readonly headMs?: number;
   /** How often leases are looked at; 1 s. */
   readonly sweepMs?: number;
   /** Largest artifact file; 64 GiB. */

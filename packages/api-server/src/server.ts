@@ -34,6 +34,8 @@ import { WorkerDirectory } from './workers/directory.js';
 import { WorkerEvents } from './workers/events.js';
 import { WorkerRegistry } from './workers/registry.js';
 
+/** How often connections are looked at whose head has not come, in milliseconds. */
+const headCheckMs = 5000;
 /** Answers under way get so long when the server closes. */
 const closeGraceMs = 2000;
 
@@ -71,7 +73,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       fetch: createApp(services, authenticator).fetch,
       overrideGlobalObjects: false,
       // Uploads may take hours: a body that stands still is cut off by its reader instead.
-      serverOptions: { requestTimeout: 0, keepAliveTimeout: 65_000 },
+      serverOptions: {
+        requestTimeout: 0,
+        // Without its own bound, that of the request holds for the head too.
+        headersTimeout: settings.headMs,
+        connectionsCheckingInterval: Math.min(settings.headMs, headCheckMs),
+        keepAliveTimeout: 65_000,
+      },
     }) as Server;
     const port = await listen(http, settings);
     const stopSweeps = startSweeps(services);

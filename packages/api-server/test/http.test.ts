@@ -35,19 +35,29 @@ describe('tokens', () => {
     }
   });
 
-  test('every call is refused with a token of another role', async () => {
+  test('every call is refused with a token of each other role, also where it is about the owner of the token', async () => {
+    const worker = await api.register();
+    await api.submit();
+    const build = await worker.claimOne();
+    const tokens = {
+      user: api.userToken,
+      registration: api.registrationToken,
+      worker: worker.registration.workerToken,
+      job: build.offer.jobToken,
+    };
     for (const route of Object.values(routes)) {
       const roles: readonly string[] = route.roles;
       if (roles.includes('none')) continue;
-      const wrong = roles.includes('user') ? api.registrationToken : api.userToken;
-      const answer = await api.call<ErrorBody>(
-        route.method.toUpperCase(),
-        route.path.replaceAll(/\{\w+\}/g, 'some-thing'),
-        wrong,
-      );
-      expect([route.operationId, answer.status]).toEqual([route.operationId, 403]);
-      if (route.method !== 'head') expect(answer.body.error.code).toBe('RITMO_FORBIDDEN');
+      const id = route.path.startsWith('/v1/workers') ? worker.registration.workerId : build.jobId;
+      const path = route.path.replace('{id}', id).replace('{artifactId}', 'some-artifact');
+      for (const [role, token] of Object.entries(tokens)) {
+        if (roles.includes(role)) continue;
+        const answer = await api.call<ErrorBody>(route.method.toUpperCase(), path, token);
+        expect([route.operationId, role, answer.status]).toEqual([route.operationId, role, 403]);
+        if (route.method !== 'head') expect(answer.body.error.code).toBe('RITMO_FORBIDDEN');
+      }
     }
+    await build.finish();
   });
 
   test('an unknown token is 401 in our form', async () => {
@@ -119,6 +129,7 @@ describe('errors', () => {
     ['__proto__', '{"job":{"name":"a","__proto__":{},"steps":[]}}', 400, 'RITMO_INVALID_REQUEST'],
     ['__proto__ in escapes', '{"job":{"\\u005f_proto__":{}}}', 400, 'RITMO_INVALID_REQUEST'],
     ['depth 33', `${'['.repeat(33)}${']'.repeat(33)}`, 400, 'RITMO_INVALID_REQUEST'],
+    ['a list of half a million values', `{"job":{"steps":[${'1,'.repeat(500_000)}1]}}`, 400, 'RITMO_INVALID_REQUEST'],
     ['an empty body', '', 400, 'RITMO_JOB_INVALID'],
     [
       'more than 500 steps',

@@ -39,3 +39,11 @@ test('depth 32 is taken, 33 is not; brackets in text do not count', () => {
   expect(() => parseJson(`${'['.repeat(33)}${']'.repeat(33)}`)).toThrow(/deeper/);
   expect(parseJson(JSON.stringify('['.repeat(100)))).toBeTruthy();
 });
+
+test('65,536 values are taken, one more is not, whatever they are', () => {
+  const list = (length: number) => `[${Array.from({ length }, () => '{}').join()}]`;
+  // Each of these is counted twice: where it opens, and where it stands in the list.
+  expect(parseJson(list(32_768))).toHaveLength(32_768);
+  expect(() => parseJson(list(32_769))).toThrow(/more than 65536 values/);
+  expect(parseJson(JSON.stringify(','.repeat(100_000)))).toHaveLength(100_000);
+});

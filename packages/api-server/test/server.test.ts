@@ -1,5 +1,6 @@
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -47,6 +48,25 @@ test('wrong options are named, all of them', async () => {
   const error = await startApiServer(wrong).catch((reason: unknown) => reason);
   expect(error).toMatchObject({ code: 'RITMO_USAGE' });
   for (const name of ['dataDir', 'port', 'leaseTtl']) expect(String(error)).toContain(name);
+});
+
+test('waits that no claim may ask for are refused: workers would be told to ask for them', async () => {
+  const error = await startApiServer({ dataDir: tmpdir(), port: 0, claimWaitMs: 60_001 }).catch(
+    (reason: unknown) => reason,
+  );
+  expect(error).toMatchObject({ code: 'RITMO_USAGE' });
+  expect(String(error)).toContain('claimWaitMs');
+});
+
+test('a connection on which no whole head of a call comes is closed, and one that calls is not', async () => {
+  await using api = await Harness.start({ headMs: 100 });
+  const [slow, silent] = [connect(api.server.port, '127.0.0.1'), connect(api.server.port, '127.0.0.1')];
+  slow.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ');
+  slow.resume();
+  silent.resume();
+  const worker = await api.register();
+  const [offers] = await Promise.all([worker.claim({ waitMs: 500 }), once(slow, 'close'), once(silent, 'close')]);
+  expect(offers).toEqual([]);
 });
 
 test('an address that is taken is said in a sentence, and the data folder is left free', async () => {

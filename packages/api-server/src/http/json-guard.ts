@@ -1,8 +1,10 @@
 import { ApiError } from '../errors.js';
 
 const maxDepth = 32;
+/** Far more than any call needs; a schema takes its time for each that is wrong. */
+const maxValues = 65_536;
 
-/** Parses JSON from outside: bounded depth, no key twice, no `__proto__`. Throws RITMO_INVALID_REQUEST. */
+/** Parses JSON from outside: bounded depth and number of values, no key twice, no `__proto__`. Throws RITMO_INVALID_REQUEST. */
 export function parseJson(text: string): unknown {
   let value: unknown;
   try {
@@ -19,10 +21,15 @@ function checkKeys(text: string): void {
   /** Keys of each open object; nothing for an array. */
   const open: (Set<string> | undefined)[] = [];
   let expectsKey = false;
+  let values = 0;
+  const count = () => {
+    if (++values > maxValues) throw invalid(`The body holds more than ${maxValues} values.`);
+  };
   for (let at = 0; at < text.length; at++) {
     switch (text[at]) {
       case '{':
       case '[': {
+        count();
         const isObject = text[at] === '{';
         if (open.push(isObject ? new Set() : undefined) > maxDepth)
           throw invalid(`The body is nested deeper than ${maxDepth}.`);
@@ -35,6 +42,7 @@ function checkKeys(text: string): void {
         expectsKey = false;
         break;
       case ',':
+        count();
         expectsKey = open.at(-1) !== undefined;
         break;
       case '"': {

@@ -79,11 +79,14 @@ export const offer = z.object({
 });
 export type Offer = z.output<typeof offer>;
 
+/** Longest time that a claim may be held. */
+export const longestClaimWaitMs = 60_000;
+
 export const claimRequest = z.object({
   /** The same id gives the same offers, as long as this worker holds them. */
   requestId: z.string().min(8).max(64),
   max: z.int().min(1).max(1000),
-  waitMs: z.int().min(0).max(60_000),
+  waitMs: z.int().min(0).max(longestClaimWaitMs),
 });
 export type ClaimRequest = z.output<typeof claimRequest>;
 export const claimAnswer = z.object({ offers: z.array(offer) });
