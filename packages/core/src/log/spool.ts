@@ -45,7 +45,8 @@ export interface LogSource {
   more(offset: number, signal?: AbortSignal): Promise<boolean>;
   /**
    * Fills up to `next` where the receiver has more than this file, after a power loss, so that what follows has the
-   * same place in both. Nothing happens to a log that has ended: its seal tells that it differs.
+   * same place in both. Nothing happens to a log that has ended: its seal tells that it differs. Throws RITMO_LOG_GAP
+   * where that is more than a log can have lost.
    */
   padTo(next: number): void;
 }
@@ -200,6 +201,9 @@ export class Spool implements LogSource {
   padTo(next: number): void {
     const missing = next - this.#file.length;
     if (missing <= 0 || this.ended) return;
+    // What a server says must not fill this disk, nor this memory.
+    if (missing > this.#maxBytes)
+      throw new RitmoError('RITMO_LOG_GAP', `The server has ${sizeText(missing)} more of the log than there are here.`);
     for (let left = missing; left > 0; left -= 65_536) this.#put(bytesLine(Buffer.alloc(Math.min(left, 65_536), ' ')));
     const text = `The machine lost ${sizeText(missing)} of this log that had been sent already.`;
     this.#put(bytesLine(Buffer.from('\n')));

@@ -157,6 +157,22 @@ describe('a log sender', () => {
     expect(server.bytes.toString()).toContain('lost 4.9 KiB of this log');
   });
 
+  it.each(['to an append', 'to the question where to go on'])(
+    'gives up when the server answers %s with an offset that no log reaches, and writes nothing',
+    async (which) => {
+      await using home = await folder();
+      await using spool = await Spool.create(home.file('log'), header, { maxBytes: 1_048_576 });
+      const server = new ServerLog();
+      const next = 2 ** 28;
+      server.onAppend = () => ({ next });
+      const resume = which !== 'to an append';
+      server.logOffset = async () => next;
+      const sender = new LogSender({ source: spool, transport: server, lease, signal: live, resume });
+      await expect(sender.done).rejects.toMatchObject({ code: 'RITMO_LOG_GAP' });
+      expect((await readFile(home.file('log'))).length).toBe(spool.length);
+    },
+  );
+
   it('sends again when the seal is answered with an offset, and gives up when the server still differs', async () => {
     await using home = await folder();
     await using spool = await spoolIn(home.file('log'), 100);

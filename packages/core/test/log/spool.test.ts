@@ -113,6 +113,15 @@ describe('a spool', () => {
     spool.padTo(10_000_000);
     expect(spool.length).toBe(bytes.length);
   });
+
+  it('pads no more than a log may be long, whatever a server says', async () => {
+    await using home = await folder();
+    await using spool = await Spool.create(home.file('log'), header, { maxBytes: 1_048_576 });
+    const before = spool.length;
+    for (const next of [before + 1_048_577, Number.MAX_SAFE_INTEGER])
+      expect(() => spool.padTo(next)).toThrow(expect.objectContaining({ code: 'RITMO_LOG_GAP' }));
+    expect(spool.length).toBe(before);
+  });
 });
 
 describe('a spool that is full', () => {
