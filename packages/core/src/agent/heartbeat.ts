@@ -21,6 +21,7 @@ export interface HeartbeatLoop {
 /** Renews the leases every `intervalMs` ± 20 %. A heartbeat that finds no answer is given up for a fresh one. */
 export class Heartbeat {
   readonly #loop: HeartbeatLoop;
+  /** Aborted where one is due at once; a new one for each heartbeat, so that none made before a wish answers it. */
   #hurry = new AbortController();
 
   constructor(loop: HeartbeatLoop) {
@@ -37,11 +38,11 @@ export class Heartbeat {
     const { intervalMs, clock } = this.#loop;
     let consecutive = 0;
     while (!signal.aborted) {
-      this.#hurry = new AbortController();
       const wait = intervalMs * (0.8 + Math.random() * 0.4);
       using pause = withDeadline([signal, this.#hurry.signal], undefined, hurried);
       await clock.sleep(wait, pause.signal).catch(() => {});
       if (signal.aborted) return;
+      this.#hurry = new AbortController();
       consecutive = await this.#beat(signal, consecutive);
     }
   }
