@@ -34,10 +34,11 @@ export function stepEnvironment(
   };
 }
 
-/** Name of a step for people: its own, or the first line of its script. */
-export function stepName(step: JobStep): string {
-  if (step.name) return step.name;
-  const line = step.run
+/** Name of a step for people, masked: its own, or the first line of its script. */
+export function stepName(step: JobStep, mask: (text: string) => string): string {
+  if (step.name) return mask(step.name);
+  // Masked before it is cut: the beginning of a secret would show.
+  const line = mask(step.run)
     .split('\n')
     .map((text) => text.trim())
     .find((text) => text !== '' && !text.startsWith('#'));

@@ -49,8 +49,14 @@ const stops = {
   limit: ['failed', 'RITMO_LIMIT_HIT', 'The build ran into one of its limits.'],
 } as const satisfies Record<CancelReason, readonly [Outcome, keyof typeof codes, string]>;
 
-/** The verdict of a step that did not succeed by itself. `name` is masked. */
-export function stepFailed(name: string, exit: StepExit, durationMs: number, timeoutMs?: number): Verdict {
+/** The verdict of a step that did not succeed by itself. `name` is masked; `mask` hides what else is told. */
+export function stepFailed(
+  name: string,
+  exit: StepExit,
+  durationMs: number,
+  mask: (text: string) => string,
+  timeoutMs?: number,
+): Verdict {
   // Named by its script where it has no name: quotes of that are shown as they are.
   const step = name.includes('"') ? `step '${name}'` : `step "${name}"`;
   const after = `after ${showDuration(durationMs)}`;
@@ -63,7 +69,10 @@ export function stepFailed(name: string, exit: StepExit, durationMs: number, tim
   }
   if (exit.status === 'not-started') {
     const { code, message, retryable, hint } = exit.error;
-    return { outcome: 'failed', failure: { code, message: `${step} could not start: ${message}`, retryable, hint } };
+    return {
+      outcome: 'failed',
+      failure: { code, message: `${step} could not start: ${mask(message)}`, retryable, hint },
+    };
   }
   const how = exit.status === 'exited' ? `exited with ${exit.code}` : `was ended by ${exit.signal}`;
   const ends = exit.status === 'exited' ? { exitCode: exit.code } : { signal: exit.signal };

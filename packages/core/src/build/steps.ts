@@ -53,7 +53,7 @@ export async function runSteps(
       if (index < steps.length) continue;
       const before = from?.running?.index === index ? from.running : undefined;
       if (cancellation.cause && verdict.outcome === 'succeeded') verdict = stopped(cancellation.cause.reason);
-      const name = context.mask(stepName(step));
+      const name = stepName(step, context.mask);
       if (!before && (!isDue(step, verdict) || cleanup.over)) {
         steps.push({ index, name, status: 'skipped', durationMs: 0 });
         continue;
@@ -67,7 +67,7 @@ export async function runSteps(
       const ok = exit.status === 'exited' && exit.code === 0;
       const forgiven = step.continueOnError && !cancellation.cause;
       if (!ok && !forgiven && verdict.outcome === 'succeeded') {
-        verdict = stepFailed(name, exit, durationMs, step.timeout);
+        verdict = stepFailed(name, exit, durationMs, context.mask, step.timeout);
       }
     }
   } finally {

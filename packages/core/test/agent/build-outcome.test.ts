@@ -195,6 +195,23 @@ describe('the environment of a step', () => {
     expect(entry.log.toString()).not.toMatch(/hunter2hunter3|line two of the key/);
     expect(JSON.stringify(result)).not.toContain('hunter2hunter3');
   });
+
+  it('shows no beginning of a secret where a name made of a script is cut', async () => {
+    const { entry, result } = await run(
+      { secrets: [{ name: 'TOKEN' }], steps: [{ run: `print ${'x'.repeat(60)} hunter2hunter3hunter4` }] },
+      { TOKEN: 'hunter2hunter3hunter4' },
+    );
+    expect(result.steps[0]?.name).toBe(`print ${'x'.repeat(60)} ***`);
+    expect(entry.log.toString()).not.toContain('hunter2');
+  });
+
+  it('hides secrets in why a step could not start', async () => {
+    const { result } = await run(
+      { secrets: [{ name: 'TOKEN' }], steps: [{ name: 'B', run: 'not-started' }] },
+      { TOKEN: 'no bash' },
+    );
+    expect(result.failure?.message).toBe('step "B" could not start: there is ***');
+  });
 });
 
 describe('secrets of the worker', () => {
