@@ -18,7 +18,9 @@ export async function register(
 ): Promise<Registration> {
   const { options, state, name, executors } = worker;
   const { transport } = options;
-  const resumeKey = await state.resumeKey(transport.name, name);
+  // A server whose address has changed is asked with the key that was given last.
+  const server = transport.address ?? transport.name;
+  const resumeKey = (await state.resumeKey(server, name)) ?? (await state.resumeKey(transport.name, name));
   const info: WorkerInfo = {
     name,
     instanceId,
@@ -32,7 +34,7 @@ export async function register(
     jobVersions: [1],
   };
   const registration = await transport.register(info, signal);
-  await state.keepResumeKey(transport.name, name, registration.resumeKey);
+  for (const at of [server, transport.name]) await state.keepResumeKey(at, name, registration.resumeKey);
   return registration;
 }
 

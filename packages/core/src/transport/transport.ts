@@ -39,6 +39,8 @@ export interface ReleaseCause {
  */
 export interface Transport extends AsyncDisposable {
   readonly name: string;
+  /** Which server it is, where there may be several: what one gave for a name is not for another. */
+  readonly address?: string;
   /** How often a call had to be repeated so far, where the transport counts that. */
   readonly retries?: number;
   register(info: WorkerInfo, signal: AbortSignal): Promise<Registration>;

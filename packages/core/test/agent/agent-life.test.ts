@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Agent, RitmoError } from '../../src/index.js';
-import { agentFixture } from '../support/agent-fixture.js';
+import { agentFixture, temporaryFolder } from '../support/agent-fixture.js';
 import { MemoryServer } from '../support/memory-server.js';
 import { scriptedExecutor } from '../support/scripted-executor.js';
 
@@ -190,6 +190,24 @@ describe('the worker at the server', () => {
     const { agent: next, server: again } = await agentFixture({ stateDir });
     await next.start();
     expect(again.registrations[0]?.resumeKey).toBe('resume-key-1');
+  });
+
+  it('still has the key of a server when it comes back from another', async () => {
+    const stateDir = await temporaryFolder();
+    const keys: (string | undefined)[] = [];
+    for (const [address, resumeKey] of [
+      ['http://a', 'key-a'],
+      ['http://b', 'key-b'],
+      ['http://a', 'key-a'],
+      ['http://b', 'key-b'],
+    ] as const) {
+      const server = Object.assign(new MemoryServer(), { address, resumeKey });
+      const { agent } = await agentFixture({ stateDir, server });
+      await agent.start();
+      await agent.stop();
+      keys.push(server.registrations[0]?.resumeKey);
+    }
+    expect(keys).toEqual([undefined, 'key-a', 'key-a', 'key-b']);
   });
 
   it('keeps a name that was made up over restarts', async () => {

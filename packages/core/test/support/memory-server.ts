@@ -73,6 +73,7 @@ export class MemoryServer implements Transport {
   adopted: AdoptionRequest = [];
   heartbeatMs = 20;
   leaseTtlMs = 60_000;
+  resumeKey = 'resume-key-1';
   heldLeases: Registration['leases'] = [];
   command: HeartbeatAnswer['command'];
   /** Calls of these names wait until it is resolved. */
@@ -122,7 +123,7 @@ export class MemoryServer implements Transport {
     return {
       workerId: 'w-1',
       workerToken: 'worker-token',
-      resumeKey: 'resume-key-1',
+      resumeKey: this.resumeKey,
       protocol: 1,
       heartbeatMs: this.heartbeatMs,
       leaseTtlMs: this.leaseTtlMs,
