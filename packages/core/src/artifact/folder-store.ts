@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { lstat, mkdir, open, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { workspacePath } from '@ritmo/protocol';
+import { shortName, workspacePath } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
 import type { Lease } from '../transport/transport.js';
 import { linkStaysInside } from './link.js';
@@ -56,7 +56,7 @@ class FolderSession implements ArtifactSession {
 
   async #store(source: ArtifactSource, progress: (bytes: number) => void, signal: AbortSignal): Promise<ArtifactRef> {
     const base = join(this.#root, source.name.replaceAll('/', '%2F'));
-    const safe = workspacePath.safeParse(source.path).success;
+    const safe = shortName.safeParse(source.name).success && workspacePath.safeParse(source.path).success;
     const inside = source.linkTarget === undefined || linkStaysInside(source.path, source.linkTarget);
     if (!safe || !inside) throw new RitmoError('RITMO_ARTIFACT_REFUSED', `${source.path} leads out of its folder.`);
     const path = join(base, source.path);

@@ -47,6 +47,8 @@ describe('a folder of artifacts', () => {
     ['a link to an absolute path', source('link', '', { linkTarget: '/etc/passwd' })],
     ['a path out of it', source('../up', 'x')],
     ['an absolute path', source('/etc/x', 'x')],
+    ['a name that leads to the folder above', source('other-job/out/x', 'x', { name: '..' })],
+    ['a name that is no folder of its own', source('out/x', 'x', { name: '.' })],
   ])('refuses %s', async (_name, bad) => {
     await using dir = await tempDir();
     await expect(store(dir.path, [bad])).rejects.toMatchObject({ code: 'RITMO_ARTIFACT_REFUSED' });
