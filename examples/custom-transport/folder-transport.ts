@@ -25,16 +25,17 @@ const ttlMs = 60_000;
 
 /**
  * Jobs from a folder, for one worker: whoever drops `inbox/NAME.yaml` finds `jobs/NAME/` with `job.yaml`,
- * `log.ndjson` as it grows and, at the end, `result.json`. A file `jobs/NAME/cancel` cancels it.
+ * `log.ndjson` as it grows and, at the end, `log.sha256` and `result.json`. A file `jobs/NAME/cancel` cancels it.
  *
- * What makes this safe is the same as with a server: a claim is one atomic rename, each write carries the lease, and
- * what is written twice is written once.
+ * What makes this safe is the same as with a server: a claim is one atomic rename, each attempt has an epoch that each
+ * write carries, and what is written twice is written once.
  */
 export class FolderTransport implements Transport {
   readonly name = 'folder';
   readonly #folder: string;
   readonly #token = randomUUID();
   readonly #answers = new Map<string, readonly Offer[]>();
+  readonly #closed = new AbortController();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -45,7 +46,7 @@ export class FolderTransport implements Transport {
     for (const name of ['inbox', 'jobs']) await mkdir(join(this.#folder, name), { recursive: true });
     const leases = [];
     for (const jobId of await readdir(join(this.#folder, 'jobs')))
-      if (!(await exists(this.#path(jobId, 'result.json')))) leases.push({ jobId, epoch: 1 });
+      if (await this.#isOpen(jobId)) leases.push({ jobId, epoch: await this.#epochOf(jobId) });
     return {
       workerId: 'folder',
       workerToken: this.#token,
@@ -74,7 +75,7 @@ export class FolderTransport implements Transport {
         this.#answers.set(requestId, offers);
         return offers;
       }
-      await sleep(lookMs, undefined, { signal });
+      await this.#pause(signal);
     }
   }
 
@@ -82,18 +83,18 @@ export class FolderTransport implements Transport {
     await this.#check(lease);
   }
 
-  /** Back to where it came from; the worker asks again later. */
+  /** Back to where it came from; only its epoch stays, so that the next attempt has a higher one. */
   async release(lease: Lease, _why: ReleaseCause): Promise<void> {
     await this.#check(lease);
+    await rm(this.#path(lease.jobId, 'log.ndjson'), { force: true });
     await rename(this.#path(lease.jobId, 'job.yaml'), join(this.#folder, 'inbox', `${lease.jobId}.yaml`));
-    await rm(this.#path(lease.jobId), { recursive: true });
   }
 
   /** After a restart: the agent may end what it had begun, or run on what still lives. What it does not know is given up. */
   async adopt(leases: AdoptionRequest): Promise<readonly Adoption[]> {
     const adoptions: Adoption[] = [];
     for (const { jobId, epoch, intent } of leases) {
-      const open = (await exists(this.#path(jobId))) && !(await exists(this.#path(jobId, 'result.json')));
+      const open = (await this.#isOpen(jobId)) && (await this.#epochOf(jobId)) === epoch;
       const offer = open && intent === 'run' ? await this.#offerOf(jobId) : undefined;
       if (open && intent === 'drop') await this.#end(jobId, lost);
       if (offer !== undefined) adoptions.push({ jobId, epoch, offer });
@@ -106,6 +107,7 @@ export class FolderTransport implements Transport {
   async heartbeat({ running }: WorkerStatus): Promise<HeartbeatAnswer> {
     const jobs = running.map(async ({ jobId, epoch }) => {
       const cancel = await this.#cancelOf(jobId);
+      if ((await this.#epochOf(jobId)) !== epoch) return { jobId, epoch, verdict: 'fenced' as const };
       return { jobId, epoch, ...(cancel ? { verdict: 'cancel' as const, cancel } : { verdict: 'keep' as const }) };
     });
     return { jobs: await Promise.all(jobs) };
@@ -119,9 +121,9 @@ export class FolderTransport implements Transport {
         const cancel = told.has(jobId) ? undefined : await this.#cancelOf(jobId);
         if (!cancel) continue;
         told.add(jobId);
-        yield { seq: seq++, type: 'cancel', jobId, epoch: 1, ...cancel };
+        yield { seq: seq++, type: 'cancel', jobId, epoch: await this.#epochOf(jobId), ...cancel };
       }
-      await sleep(lookMs, undefined, { signal });
+      await this.#pause(signal);
     }
   }
 
@@ -129,6 +131,8 @@ export class FolderTransport implements Transport {
   async appendLog(lease: Lease, offset: number, bytes: Uint8Array): Promise<AppendAnswer> {
     const length = await this.logOffset(lease);
     const fresh = offset <= length ? bytes.subarray(length - offset) : new Uint8Array();
+    if (fresh.length > 0 && (await exists(this.#path(lease.jobId, 'log.sha256'))))
+      throw new RitmoError('RITMO_SEALED', `The log of ${lease.jobId} is sealed.`);
     await using file = await open(this.#path(lease.jobId, 'log.ndjson'), 'a');
     await file.writeFile(fresh);
     const cancel = await this.#cancelOf(lease.jobId);
@@ -147,27 +151,35 @@ export class FolderTransport implements Transport {
     const next = await this.logOffset(lease);
     if (next < seal.length) return { next };
     const log = seal.length === 0 ? Buffer.of() : await readFile(this.#path(lease.jobId, 'log.ndjson'));
-    if (log.length === seal.length && createHash('sha256').update(log).digest('hex') === seal.sha256) return undefined;
-    throw new RitmoError('RITMO_LOG_MISMATCH', `The log of ${lease.jobId} is not the one that was recorded.`, {
-      retryable: false,
-    });
+    if (log.length !== seal.length || createHash('sha256').update(log).digest('hex') !== seal.sha256)
+      throw new RitmoError('RITMO_LOG_MISMATCH', `The log of ${lease.jobId} is not the one that was recorded.`, {
+        retryable: false,
+      });
+    await writeFile(this.#path(lease.jobId, 'log.sha256'), `${seal.sha256}  log.ndjson\n`);
+    return undefined;
   }
 
+  /** The first result stands. */
   async finish(lease: Lease, result: JobResult): Promise<void> {
     await this.#check(lease);
-    await this.#end(lease.jobId, result);
+    if (!(await exists(this.#path(lease.jobId, 'result.json')))) await this.#end(lease.jobId, result);
   }
 
   async deregister(): Promise<void> {}
-  async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** Ends the claim and the events that wait. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort(new RitmoError('RITMO_AGENT_STOPPING', 'The transport is closed.'));
+  }
 
   /** A rename takes a job or fails: no two workers could have it, were there two. */
   async #take(max: number): Promise<readonly Offer[]> {
     const offers: Offer[] = [];
     for (const file of (await readdir(join(this.#folder, 'inbox'))).toSorted()) {
       const jobId = /^([A-Za-z0-9_-]{1,64})\.yaml$/.exec(file)?.[1];
-      if (jobId === undefined || offers.length >= max || (await exists(this.#path(jobId)))) continue;
-      await mkdir(this.#path(jobId));
+      if (jobId === undefined || offers.length >= max || (await exists(this.#path(jobId, 'job.yaml')))) continue;
+      await mkdir(this.#path(jobId), { recursive: true });
+      await writeFile(this.#path(jobId, 'epoch'), String((await this.#epochOf(jobId)) + 1));
       await rename(join(this.#folder, 'inbox', file), this.#path(jobId, 'job.yaml'));
       const offer = await this.#offerOf(jobId);
       if (offer !== undefined) offers.push(offer);
@@ -182,14 +194,29 @@ export class FolderTransport implements Transport {
       await this.#end(jobId, refused(formatProblems(parsed.problems, 'job.yaml')));
       return undefined;
     }
-    const lease = { jobId, epoch: 1, ttlMs };
+    const lease = { jobId, epoch: await this.#epochOf(jobId), ttlMs };
     return { job: parsed.job, secrets: {}, lease, jobToken: this.#token, acceptWithinMs: 15_000 };
   }
 
   /** A stale lease is refused, so that nobody writes to what has ended. */
   async #check({ jobId, epoch }: Lease): Promise<void> {
-    if (epoch === 1 && (await exists(this.#path(jobId, 'job.yaml')))) return;
+    if ((await exists(this.#path(jobId, 'job.yaml'))) && (await this.#epochOf(jobId)) === epoch) return;
     throw new RitmoError('RITMO_FENCED', `Job ${jobId} is not this worker's any more.`);
+  }
+
+  /** The number of the present attempt; 0 before the first. */
+  #epochOf(jobId: string): Promise<number> {
+    return readFile(this.#path(jobId, 'epoch'), 'utf8').then(Number, () => 0);
+  }
+
+  async #isOpen(jobId: string): Promise<boolean> {
+    return (await exists(this.#path(jobId, 'job.yaml'))) && !(await exists(this.#path(jobId, 'result.json')));
+  }
+
+  /** Until it is time to look again; rejects with the reason of what ends it, as it is. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    const over = AbortSignal.any([signal, this.#closed.signal]);
+    await sleep(lookMs, undefined, { signal: over }).catch(() => over.throwIfAborted());
   }
 
   async #cancelOf(jobId: string) {

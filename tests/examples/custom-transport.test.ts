@@ -5,7 +5,8 @@ import type { JobResult } from '@ritmo/protocol';
 import { LogLineSplitter } from '@ritmo/protocol';
 import { expect, it, onTestFinished } from 'vitest';
 import { stateFolder } from '../support/cluster.js';
-import { startExample } from './run.js';
+import { root } from '../support/workspace.js';
+import { runExample, startExample } from './run.js';
 
 async function spool() {
   const folder = await stateFolder();
@@ -86,4 +87,11 @@ it('a job whose worker was killed gets its result from the next one', async () =
   second.kill('SIGTERM');
   expect((await second.ended).exitCode).toBe(0);
   expect(await result('cut')).toMatchObject({ outcome: 'errored', failure: { code: 'RITMO_AGENT_CRASHED' } });
+});
+
+it('the transport of the example conforms to the contract, as the kit reports on the command line', async () => {
+  const subject = join(root, 'examples', 'custom-transport', 'conformance.ts');
+  const { exitCode, stdout, stderr } = await runExample('packages/transport-testkit/src/bin.ts', [subject]);
+  expect(stdout + stderr).toMatch(/^folder conforms to transport contract 1 \(register, claim, .*adoption\)$/m);
+  expect(exitCode).toBe(0);
 });

@@ -54,6 +54,7 @@ describe.each(pairs.filter(([, line]) => isAvailable(line)))(
       }
       expect(await runBin(consumer, manager, 'ritmo-agent', '--version')).toMatch(/^\d+\.\d+\.\d+/);
       expect(await runBin(consumer, manager, 'ritmo-executor-testkit', '--help')).toContain('Checks an executor');
+      expect(await runBin(consumer, manager, 'ritmo-transport-testkit', '--help')).toContain('Checks a transport');
       const server = ['api-server', '--data-dir', 'data', '--port', '0'];
       await runBinUntil(consumer, manager, /the API server listens on/, 'ritmo-agent', ...server);
     });

@@ -12,8 +12,9 @@ function allowedImports(name: string): readonly string[] {
     '@ritmo/agent-core': ['@ritmo/protocol'],
     '@ritmo/api-server': ['@ritmo/protocol'],
     '@ritmo/artifacts-s3': ['@ritmo/agent-core'],
-    '@ritmo/executor-testkit': ['@ritmo/agent-core/executor'],
+    '@ritmo/executor-testkit': ['@ritmo/agent-core/executor', '@ritmo/conformance'],
     '@ritmo/host-linux': ['@ritmo/agent-core/executor'],
+    '@ritmo/transport-testkit': ['@ritmo/agent-core', '@ritmo/conformance', '@ritmo/protocol'],
   };
   return arrows[name] ?? [];
 }
@@ -105,9 +106,9 @@ describe.each(all.filter(({ manifest }) => manifest.name !== '@ritmo/agent-cli')
   },
 );
 
-/** vitest is what a user of the test kit brings along when they import its `./vitest` entry. */
+/** vitest is what a user of a test kit brings along when they import its `./vitest` entry. */
 function isOptional(importer: string, name: string): boolean {
-  return importer === '@ritmo/executor-testkit' && name === 'vitest';
+  return importer.endsWith('-testkit') && name === 'vitest';
 }
 
 it('lets nothing point at the CLI', () => {

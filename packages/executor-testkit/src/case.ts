@@ -1,4 +1,5 @@
 import type { ExecutorCapabilities } from '@ritmo/agent-core/executor';
+import type { Case } from '@ritmo/conformance';
 import type { CaseContext } from './context.js';
 
 /** Groups in the order of the report. */
@@ -21,19 +22,7 @@ export const groups = [
 export type Group = (typeof groups)[number];
 
 /** One promise of the contract, as data. */
-export interface ConformanceCase {
-  /** `group.what`, stable over versions. */
-  readonly id: string;
-  readonly group: Group;
-  /** A sentence that is true of a conforming executor. */
-  readonly title: string;
-  /** True where the case applies; otherwise the reason why it does not. */
-  readonly needs?: (capabilities: ExecutorCapabilities) => true | string;
-  /** Milliseconds that it may take before the time scale; 30,000 by default. */
-  readonly limitMs?: number;
-  /** Rejects when the promise is not kept. */
-  run(context: CaseContext): Promise<void>;
-}
+export type ConformanceCase = Case<CaseContext, ExecutorCapabilities, Group>;
 
 type CaseBody = Omit<ConformanceCase, 'id' | 'group' | 'title' | 'run'>;
 

@@ -11,7 +11,7 @@ import type {
 import { makeHost } from './host.js';
 import type { ConformanceSubject } from './subject.js';
 import { TestSandbox } from './test-sandbox.js';
-import { within } from './within.js';
+import { within } from '@ritmo/conformance';
 
 export interface OpenedExecutor {
   readonly executor: Executor;

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { RitmoError } from '@ritmo/agent-core/executor';
+import { formatJunit } from '@ritmo/conformance';
 import { type Group, groups } from './case.js';
 import { conformanceCases } from './cases/index.js';
-import { formatJunit } from './junit.js';
 import { loadSubject } from './load-subject.js';
 import { formatReport } from './report.js';
 import { runConformance } from './run.js';

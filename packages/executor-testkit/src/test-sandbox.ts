@@ -13,7 +13,7 @@ import type {
   WorkspaceVolume,
 } from '@ritmo/agent-core/executor';
 import { Capture } from './capture.js';
-import { within } from './within.js';
+import { within } from '@ritmo/conformance';
 
 export interface StepOptions {
   readonly argv?: readonly [string, ...string[]];

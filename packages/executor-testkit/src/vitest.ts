@@ -1,3 +1,4 @@
+import { limitOf } from '@ritmo/conformance';
 import { describe, expect, test } from 'vitest';
 import type { ConformanceCase } from './case.js';
 import { conformanceCases } from './cases/index.js';
@@ -33,7 +34,7 @@ export function describeExecutor(
 
 function register(subject: ConformanceSubject, conformance: ConformanceCase): void {
   // Opening, cleaning up and the witness have bounds of their own, beyond that of the case.
-  const limitMs = ((conformance.limitMs ?? 30_000) + 120_000) * (subject.timeScale ?? 1);
+  const limitMs = limitOf(conformance, subject.timeScale) + 120_000 * (subject.timeScale ?? 1);
   test(`${conformance.id}: ${conformance.title}`, { timeout: limitMs }, async () => {
     const result = await runCase(subject, conformance);
     if (result.error !== undefined) throw result.error;

@@ -62,13 +62,18 @@ export class ApiClient implements AsyncDisposable {
     this.#http = new HttpClient(options);
   }
 
+  /** Aborted once the client is closed: nothing is repeated any more. */
+  get closed(): AbortSignal {
+    return this.#http.closed;
+  }
+
   /** Names the agent's version in the User-Agent from now on. */
   announce(agentVersion: string): void {
     const version = agentVersion.replace(/[^A-Za-z0-9._+-]/g, '');
     this.#userAgent = `ritmo-agent/${version} (${process.platform}; ${process.arch})`;
   }
 
-  /** Repeats the call until the server has answered it. Rejects with the signal's reason only. */
+  /** Repeats the call until the server has answered it. Rejects with the signal's reason, or when the client is closed. */
   settle<T>(call: ApiCall<T>, signal: AbortSignal): Promise<Settled<T>> {
     return untilAnswered(() => this.attempt(call, signal), this, signal);
   }

@@ -1,5 +1,6 @@
 import type { WorkerEvent } from '@ritmo/protocol';
 import type { ApiClient } from './api-client.js';
+import { following } from './deadline-signal.js';
 import { readEvents } from './events.js';
 import type { HttpAnswer } from './http-client.js';
 import { untilAnswered, waitMs } from './retry.js';
@@ -26,8 +27,9 @@ export class EventStream {
 
   /** One connection: waits until the server takes it, then ends or rejects as the connection does. */
   async *open(signal: AbortSignal): AsyncGenerator<WorkerEvent> {
-    const { clock, random } = this.#api;
-    if (this.#shortStreams > 0) await clock.sleep(waitMs(this.#shortStreams, undefined, 0, random), signal);
+    const { clock, random, closed } = this.#api;
+    const pauseMs = this.#shortStreams > 0 ? waitMs(this.#shortStreams, undefined, 0, random) : 0;
+    if (pauseMs > 0) await following([signal, closed], (over) => clock.sleep(pauseMs, over));
     const answer = await this.#connect(signal);
     const opened = clock.monotonic();
     const { workerId } = this.#session.current;

@@ -44,13 +44,20 @@ export interface HttpAnswer {
 export class HttpClient implements AsyncDisposable {
   readonly #options: HttpClientOptions;
   readonly #dispatchers = new Map<HttpRequest['peer'], Dispatcher>();
+  readonly #over = new AbortController();
 
   constructor(options: HttpClientOptions = {}) {
     this.#options = options;
   }
 
+  /** Aborted with RITMO_AGENT_STOPPING once the client is closed. */
+  get closed(): AbortSignal {
+    return this.#over.signal;
+  }
+
   async send(call: HttpRequest): Promise<HttpAnswer> {
     call.signal.throwIfAborted();
+    this.closed.throwIfAborted();
     try {
       const answer = await request(call.url, {
         dispatcher: this.#dispatcher(call.peer),
@@ -68,6 +75,7 @@ export class HttpClient implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort(new RitmoError('RITMO_AGENT_STOPPING', 'The transport is closed.'));
     const dispatchers = [...this.#dispatchers.values()];
     this.#dispatchers.clear();
     await Promise.all(dispatchers.map((dispatcher) => dispatcher.destroy()));

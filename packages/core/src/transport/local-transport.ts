@@ -47,6 +47,7 @@ export class LocalTransport implements Transport {
   readonly #hash: Hash = createHash('sha256');
   readonly #closed = new AbortController();
   #length = 0;
+  #sealed = false;
   #writing: Promise<void> = Promise.resolve();
   #offeredTo: string | undefined;
   #cancel: CancelOrder | undefined;
@@ -118,7 +119,7 @@ export class LocalTransport implements Transport {
       jobs: status.running.map(({ jobId, epoch }) => ({
         jobId,
         epoch,
-        ...(this.#cancel === undefined ? { verdict: 'keep' } : { verdict: 'cancel', cancel: this.#cancel }),
+        ...(jobId === this.jobId && epoch === 1 ? this.#verdict() : { verdict: 'fenced' }),
       })),
     };
   }
@@ -137,6 +138,7 @@ export class LocalTransport implements Transport {
       await before.catch(() => undefined);
       const skip = this.#length - offset;
       if (skip < 0 || skip >= bytes.length) return;
+      if (this.#sealed) throw new RitmoError('RITMO_SEALED', 'The log is sealed.');
       const fresh = bytes.subarray(skip);
       await this.#options.onLog(fresh);
       this.#hash.update(fresh);
@@ -160,6 +162,7 @@ export class LocalTransport implements Transport {
         retryable: false,
       });
     }
+    this.#sealed = true;
     return undefined;
   }
 
@@ -187,6 +190,10 @@ export class LocalTransport implements Transport {
       cacheScope: 'local',
       acceptWithinMs: 15_000,
     };
+  }
+
+  #verdict(): Pick<HeartbeatAnswer['jobs'][number], 'verdict' | 'cancel'> {
+    return this.#cancel === undefined ? { verdict: 'keep' } : { verdict: 'cancel', cancel: this.#cancel };
   }
 
   #check(lease: Lease): void {

@@ -1,4 +1,5 @@
 import type { Clock } from '../executor/host.js';
+import { following } from './deadline-signal.js';
 import type { Outage } from './outage.js';
 import type { Attempt, Settled } from './server-answer.js';
 
@@ -13,6 +14,8 @@ export interface RetryScope {
   /** From 0 up to but without 1. */
   readonly random: () => number;
   readonly outage: Outage;
+  /** Aborted when nothing is to be repeated any more. */
+  readonly closed: AbortSignal;
 }
 
 /**
@@ -35,7 +38,7 @@ export function waitMs(
   return minWaitMs + (bound - minWaitMs) * random();
 }
 
-/** Repeats `attempt` until it is answered by the server itself. Rejects with the signal's reason only. */
+/** Repeats `attempt` until it is answered by the server itself. Rejects with the reason of `signal` or of `scope.closed` only. */
 export async function untilAnswered<T>(
   attempt: () => Promise<Attempt<T>>,
   scope: RetryScope,
@@ -43,14 +46,16 @@ export async function untilAnswered<T>(
 ): Promise<Settled<T>> {
   for (let failures = 1; ; failures++) {
     signal.throwIfAborted();
+    scope.closed.throwIfAborted();
     const outcome = await attempt();
     if (outcome.kind !== 'retry') {
       scope.outage.answered();
       return outcome;
     }
     signal.throwIfAborted();
+    scope.closed.throwIfAborted();
     const ms = waitMs(failures, outcome.retryAfterMs, scope.outage.elapsedMs(), scope.random);
     scope.outage.failed(outcome.why, ms);
-    await scope.clock.sleep(ms, signal);
+    await following([signal, scope.closed], (over) => scope.clock.sleep(ms, over));
   }
 }

@@ -35,7 +35,8 @@ export interface ReleaseCause {
 /**
  * The worker API, or another way to the same ends. Every write is idempotent and carries the lease; a stale
  * lease rejects with RITMO_FENCED. Calls retry what may be retried by themselves until `signal` is aborted, so a
- * rejection is the server's word or the signal's reason.
+ * rejection is the server's word or the signal's reason. Closing a transport ends what still waits in it, and may be done
+ * twice. `@ritmo/transport-testkit` checks what is promised here.
  */
 export interface Transport extends AsyncDisposable {
   readonly name: string;

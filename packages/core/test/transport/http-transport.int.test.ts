@@ -94,6 +94,16 @@ describe('calls of the worker API', () => {
     await expect(transport.register(info, controller.signal)).rejects.toThrow('stop');
   });
 
+  it('end when the transport is closed, and are not repeated', async () => {
+    await using server = await fakeServer();
+    const transport = transportTo(server);
+    server.otherwise = () => transport[Symbol.asyncDispose]();
+    const closed = { code: 'RITMO_AGENT_STOPPING' };
+    await expect(transport.register(info, never())).rejects.toMatchObject(closed);
+    await expect(transport.register(info, never())).rejects.toMatchObject(closed);
+    expect(server.seen).toHaveLength(1);
+  });
+
   it.each([
     [400, 'RITMO_INVALID_REQUEST'],
     [403, 'RITMO_FORBIDDEN'],

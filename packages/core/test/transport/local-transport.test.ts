@@ -59,6 +59,8 @@ describe('a job without a server', () => {
     await expect(transport.sealLog(lease, seal('abcdefgh'))).resolves.toEqual({ next: 6 });
     await expect(transport.sealLog(lease, seal('abcdeX'))).rejects.toMatchObject({ code: 'RITMO_LOG_MISMATCH' });
     await expect(transport.sealLog(lease, seal('abcdef'))).resolves.toBeUndefined();
+    await expect(transport.appendLog(lease, 6, Buffer.from('g'))).rejects.toMatchObject({ code: 'RITMO_SEALED' });
+    expect(transport.text()).toBe('abcdef');
   });
 
   it('holds the next bytes back until the last ones are taken', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { CancelReason, StepExit } from '@ritmo/agent-core/executor';
 import { caseOf } from '../case.js';
-import { timed } from '../within.js';
+import { timed } from '@ritmo/conformance';
 
 const cancel = caseOf('cancel');
 const slackMs = 5_000;

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
-import { type ConformanceReport, formatJunit, formatReport } from '../src/index.js';
+import { formatJunit, formatReport, type Report } from '../src/index.js';
 
-const report: ConformanceReport = {
+const report: Report = {
   subject: 'mine <1>',
-  contract: 1,
   conforms: false,
   groups: ['exit'],
   results: [
@@ -29,7 +28,7 @@ const report: ConformanceReport = {
 };
 
 test('the report is a table of cases, counts and a verdict', () => {
-  expect(formatReport(report)).toBe(
+  expect(formatReport(report, 'contract 1')).toBe(
     [
       'exit.codes        pass               reports codes (12 ms)',
       'refusal.image     not applicable     declares images',
@@ -45,8 +44,8 @@ test('the report is a table of cases, counts and a verdict', () => {
   );
 });
 
-test('an executor without failures gets the line for its README', () => {
-  expect(formatReport({ ...report, conforms: true, groups: ['exit', 'cancel'] })).toContain(
+test('what has no failures gets the line for its README', () => {
+  expect(formatReport({ ...report, conforms: true, groups: ['exit', 'cancel'] }, 'contract 1')).toContain(
     'mine <1> conforms to contract 1 (exit, cancel)\n',
   );
 });

@@ -1,8 +1,8 @@
 import type { CaseResult } from './run-case.js';
-import type { ConformanceReport } from './run.js';
+import type { Report } from './run.js';
 
 /** The report as JUnit XML, one test case for each case; those that do not apply are skipped, with the reason. */
-export function formatJunit(report: ConformanceReport): string {
+export function formatJunit(report: Report): string {
   const count = (status: CaseResult['status']) => report.results.filter((result) => result.status === status).length;
   const seconds = report.results.reduce((sum, result) => sum + result.durationMs, 0) / 1000;
   const totals = `tests="${report.results.length}" failures="${count('failed')}" skipped="${count('not-applicable')}"`;

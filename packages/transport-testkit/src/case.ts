@@ -1,0 +1,61 @@
+import type { Case } from '@ritmo/conformance';
+import type { CaseContext } from './context.js';
+import type { TransportAbilities } from './subject.js';
+
+/** Groups in the order of the report. */
+export const groups = [
+  'register',
+  'claim',
+  'lease',
+  'fencing',
+  'heartbeat',
+  'events',
+  'log',
+  'seal',
+  'finish',
+  'adoption',
+  'artifacts',
+  'answers',
+] as const;
+export type Group = (typeof groups)[number];
+
+/** What decides whether a case applies: the abilities, and what the place can do besides. */
+export interface Facts extends TransportAbilities {
+  readonly lose: boolean;
+  readonly artifacts: boolean;
+  readonly loseAnswer: boolean;
+}
+
+/** One promise of the contract, as data. */
+export type TransportCase = Case<CaseContext, Facts, Group>;
+
+type CaseBody = Omit<TransportCase, 'id' | 'group' | 'title' | 'run'>;
+
+/** Gives each case of a group its full id: `caseOf('log')('repeat', 'takes bytes once', async (c) => …)`. */
+export function caseOf(group: Group) {
+  return (
+    what: string,
+    title: string,
+    run: (context: CaseContext) => Promise<void>,
+    body: CaseBody = {},
+  ): TransportCase => ({ id: `${group}.${what}`, group, title, run, ...body });
+}
+
+const reasons: Readonly<Record<keyof Facts, string>> = {
+  manyJobs: 'has one job only',
+  manyWorkers: 'has one worker only',
+  secrets: 'delivers no secrets',
+  adoption: 'lets no worker take up what it had',
+  again: 'hands no job out twice',
+  lose: 'its place cannot lose a worker',
+  artifacts: 'takes no artifacts',
+  loseAnswer: 'its place cannot lose an answer',
+};
+
+/** Applies where all of these hold. */
+export const needs = (...facts: ReadonlyArray<keyof Facts>): Pick<TransportCase, 'needs'> => ({
+  needs: (given) => {
+    const missing = facts.find((fact) => !given[fact]);
+    return missing === undefined ? true : reasons[missing];
+  },
+});
