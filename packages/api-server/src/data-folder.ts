@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { ApiError } from './errors.js';
 import { newToken } from './store/tokens.js';
 
@@ -27,16 +37,35 @@ export function openDataFolder(dataDir: string): DataFolder {
     artifacts: join(dataDir, 'artifacts'),
   };
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    chmodSync(dataDir, 0o700);
+    claim(dataDir, folder);
     for (const path of [folder.logs, folder.artifacts]) mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
+    if (error instanceof ApiError) throw error;
     throw new ApiError('RITMO_STATE_UNREADABLE', `The data folder ${dataDir} cannot be made or opened.`, {
       hint: 'Check the path, and the owner and mode of the folder.',
       cause: error,
     });
   }
   return folder;
+}
+
+/** For its owner alone. A folder of somebody else's keeps its mode, and is refused where others may look into it. */
+function claim(dataDir: string, { lock, logs, artifacts }: DataFolder): void {
+  if (mkdirSync(dataDir, { recursive: true, mode: 0o700 }) !== undefined) return;
+  const names = readdirSync(dataDir).filter((name) => name !== 'lost+found');
+  const begun = [logs, artifacts].map((path) => basename(path));
+  if (!names.includes(basename(lock)) && names.some((name) => !begun.includes(name))) {
+    throw new ApiError('RITMO_STATE_UNREADABLE', `${dataDir} holds other things than the data of a server.`, {
+      hint: 'Name a folder with --data-dir that is empty, or is not there yet.',
+    });
+  }
+  const { uid, mode } = statSync(dataDir);
+  if (uid === process.getuid?.()) chmodSync(dataDir, 0o700);
+  else if ((mode & 0o007) !== 0) {
+    throw new ApiError('RITMO_STATE_UNREADABLE', `Others may look into ${dataDir}, where tokens and logs are to lie.`, {
+      hint: `chmod o= ${dataDir}`,
+    });
+  }
 }
 
 /** The master key of the secrets, made at the first start. */

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -26,6 +26,40 @@ test('the data folder is for its owner alone, and tokens stay the same over a re
   const tokens = [api.userToken, api.registrationToken];
   await api.restart();
   expect([api.userToken, api.registrationToken]).toEqual(tokens);
+});
+
+test('a folder that holds other things is not taken for the data folder, and keeps its mode', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'ritmo-api-'));
+  try {
+    await chmod(dataDir, 0o755);
+    await writeFile(join(dataDir, 'letter'), '');
+    await expect(startApiServer({ dataDir, port: 0 })).rejects.toMatchObject({
+      code: 'RITMO_STATE_UNREADABLE',
+      message: expect.stringContaining('other things') as string,
+    });
+    expect(await readdir(dataDir)).toEqual(['letter']);
+    expect((await stat(dataDir)).mode & 0o777).toBe(0o755);
+  } finally {
+    await rm(dataDir, { recursive: true });
+  }
+});
+
+test.runIf(process.getuid?.() === 0)('a folder of another user is taken where no others may look into it', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'ritmo-api-'));
+  try {
+    await chown(dataDir, 4321, 4321);
+    await chmod(dataDir, 0o775);
+    await expect(startApiServer({ dataDir, port: 0 })).rejects.toMatchObject({
+      code: 'RITMO_STATE_UNREADABLE',
+      message: expect.stringContaining('Others may look') as string,
+    });
+    await chmod(dataDir, 0o770);
+    const server = await startApiServer({ dataDir, port: 0 });
+    await server.close();
+    expect((await stat(dataDir)).mode & 0o777).toBe(0o770);
+  } finally {
+    await rm(dataDir, { recursive: true });
+  }
 });
 
 test('tokens of workers and jobs, resume keys and secrets are nowhere on disk in clear', async () => {

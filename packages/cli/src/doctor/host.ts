@@ -56,6 +56,14 @@ export async function checkStateDir(path: string): Promise<Check> {
         () => true,
         () => false,
       ));
+    if (usable && folder === path && (found.mode & 0o002) !== 0) {
+      return {
+        name: 'state directory',
+        state: 'missing',
+        detail: `anybody may write to ${path}`,
+        remedy: "Choose a folder of the agent's own with --state-dir, for example one below this.",
+      };
+    }
     if (usable) return { name: 'state directory', state: 'ok', detail: folder === path ? path : `${path} can be made` };
     return {
       name: 'state directory',

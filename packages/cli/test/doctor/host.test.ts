@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { checkSwap } from '../../src/doctor/host.js';
+import { checkStateDir, checkSwap } from '../../src/doctor/host.js';
 
 const head = 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n';
 
@@ -12,6 +12,22 @@ async function swaps(text: string): Promise<string> {
   await writeFile(join(folder, 'swaps'), text);
   return join(folder, 'swaps');
 }
+
+describe('what doctor says of the state directory', () => {
+  test('is where it lies or can be made, and that a shared folder is none', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ritmo-state-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    expect(await checkStateDir(folder)).toMatchObject({ state: 'ok', detail: folder });
+    await chmod(folder, 0o1777);
+    expect(await checkStateDir(folder)).toMatchObject({
+      state: 'missing',
+      detail: `anybody may write to ${folder}`,
+      remedy: expect.stringContaining('--state-dir'),
+    });
+    const below = join(folder, 'agent');
+    expect(await checkStateDir(below)).toMatchObject({ state: 'ok', detail: `${below} can be made` });
+  });
+});
 
 describe('what doctor says of swap', () => {
   test('is nothing bad where there is none, or only compressed memory', async () => {

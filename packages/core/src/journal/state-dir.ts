@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { RitmoError } from '../errors.js';
 import { writeFileAtomic } from './atomic-file.js';
+import { claimStateFolder } from './claim-folder.js';
 import { Journal } from './journal.js';
 import { KeptMasks } from './kept-masks.js';
 import { StateLock } from './state-lock.js';
@@ -31,9 +32,7 @@ export class StateDir {
    */
   static async open(path: string): Promise<StateDir> {
     try {
-      await mkdir(path, { recursive: true, mode: 0o711 });
-      // Job users walk through to their workspace, and can list nothing.
-      await chmod(path, 0o711);
+      await claimStateFolder(path);
       const lock = await StateLock.take(path);
       try {
         for (const folder of ['journal', 'spool', 'staging'])

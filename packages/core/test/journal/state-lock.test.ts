@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { StateDir } from '../../src/journal/state-dir.js';
@@ -37,6 +37,43 @@ describe('the state directory', () => {
     expect((await stat(folder)).mode & 0o777).toBe(0o711);
     expect((await stat(join(folder, 'journal'))).mode & 0o777).toBe(0o700);
     await state.close();
+  });
+
+  it('leaves the mode of a folder alone that holds the things of others', async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, 'letter'), '');
+    await chmod(folder, 0o750);
+    for (let start = 0; start < 2; start++) {
+      const state = await StateDir.open(folder);
+      await state.close();
+      expect((await stat(folder)).mode & 0o777).toBe(0o750);
+      await rm(join(folder, 'lock'));
+    }
+  });
+
+  it('is no folder that anybody may write to', async () => {
+    const folder = await temporaryFolder();
+    await chmod(folder, 0o1777);
+    await expect(StateDir.open(folder)).rejects.toMatchObject({
+      code: 'RITMO_STATE_UNREADABLE',
+      message: expect.stringContaining('Anybody may write') as string,
+    });
+    expect(await readdir(folder)).toEqual([]);
+    expect((await stat(folder)).mode & 0o7777).toBe(0o1777);
+  });
+
+  it.runIf(process.getuid?.() === 0)('may be a volume that a group of the agent may write to', async () => {
+    const volume = await temporaryFolder();
+    await chown(volume, 0, 4321);
+    await chmod(volume, 0o2775);
+    const open = `
+      process.setgroups([4321]); process.setgid(4322); process.setuid(4322);
+      const { StateDir } = await import(${JSON.stringify(new URL('../../src/journal/state-dir.ts', import.meta.url).href)});
+      await (await StateDir.open(${JSON.stringify(volume)})).close();`;
+    const node = ['--import', import.meta.resolve('tsx'), '--conditions=@ritmo/source', '--input-type=module'];
+    const child = spawn(process.execPath, [...node, '--eval', open], { stdio: ['ignore', 'inherit', 'inherit'] });
+    expect(await once(child, 'close')).toEqual([0, null]);
+    expect(await readdir(volume)).toContain('owner-id');
   });
 
   it('keeps its owner id, and its resume keys by server and name', async () => {
