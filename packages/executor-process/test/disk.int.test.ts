@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JobDisk } from '../src/disk/job-disk.js';
 import { jobFolders } from '../src/job/folders.js';
 import { processExecutor } from '../src/index.js';
-import { hostIn, sh, Workbench } from './support/bench.js';
+import { hostIn, scope, sh, Workbench } from './support/bench.js';
 
 const mebibyte = 1024 * 1024;
 const never = new AbortController().signal;
@@ -32,6 +32,26 @@ describe.runIf(process.getuid?.() === 0)('a disk limit', () => {
     expect(stderr).toContain('No space left');
     await using free = await bench.sandbox();
     expect((await sh(free, `head -c 64m /dev/zero > ${folder}/big`)).exit).toEqual({ status: 'exited', code: 0 });
+  });
+
+  it('is kept in a state folder behind a link too, and nothing stays mounted there', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ritmo-disk-'));
+    try {
+      chmodSync(folder, 0o711);
+      mkdirSync(join(folder, 'real/process'), { recursive: true, mode: 0o711 });
+      symlinkSync('real', join(folder, 'state'));
+      const executor = await processExecutor().open(hostIn(join(folder, 'state/process'), 'linked'));
+      try {
+        const request = bench.request({ limits: { diskBytes: 20 * mebibyte } });
+        await using sandbox = await executor.prepare(request, await executor.allocate(request, scope()), scope());
+        expect((await sh(sandbox, 'head -c 64m /dev/zero > big')).exit).toMatchObject({ limit: 'disk' });
+      } finally {
+        await executor[Symbol.asyncDispose]();
+      }
+      expect(listMounts().filter(({ path }) => path.startsWith(folder))).toEqual([]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('gives /tmp and /dev/shm sizes of their own', async () => {

@@ -193,6 +193,23 @@ describe('what an operator shows to builds', () => {
     }
   });
 
+  it.runIf(root)('may be a link that leads into a closed folder', async () => {
+    const closed = mkdtempSync(join(tmpdir(), 'ritmo-binds-'));
+    const open = mkdtempSync(join(tmpdir(), 'ritmo-binds-'));
+    mkdirSync(join(closed, 'modules'));
+    writeFileSync(join(closed, 'modules/one.js'), 'one');
+    spawnSyncOk('chmod', ['711', open]);
+    symlinkSync(join(closed, 'modules'), join(open, 'modules'));
+    try {
+      await using bench = await Workbench.open({ binds: [{ source: join(open, 'modules'), target: '/opt/modules' }] });
+      await using sandbox = await bench.sandbox();
+      expect((await sh(sandbox, 'cat /opt/modules/one.js')).stdout).toBe('one');
+    } finally {
+      rmSync(closed, { recursive: true });
+      rmSync(open, { recursive: true });
+    }
+  });
+
   it('is not put through a link that the build has made', async () => {
     await using bench = await Workbench.open({ binds: [{ source: '/usr/share', target: '/workspace/a/share' }] });
     const { volume, request } = await bench.volume();

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { notStarted, type RitmoError } from '@ritmo/agent-core/executor';
-import { mount, type Owner, unmountBelow } from '@ritmo/host-linux';
+import { mount, type Owner, unlessErrno, unmountBelow } from '@ritmo/host-linux';
 import { isRoot } from '../job/user.js';
 
 /** A host path, and where the sandbox is to take it from. */
@@ -106,9 +106,15 @@ function unreachable(source: string, cause?: unknown): RitmoError {
   );
 }
 
-/** Whether the user may walk to the path by the permission bits of the folders above it. */
+/** Whether the user may walk to the path by the permission bits of the folders above it, and of what links lead to. */
 export function isReachable(path: string, user: Owner): boolean {
   if (!isRoot()) return true;
+  const folder = realpathSync(dirname(path));
+  const real = unlessErrno(['ENOENT'], () => realpathSync(path));
+  return mayWalk(path, user) && mayWalk(join(folder, 'any'), user) && (real === undefined || mayWalk(real, user));
+}
+
+function mayWalk(path: string, user: Owner): boolean {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     const { mode, uid, gid } = statSync(folder);
     const bit = uid === user.uid ? 0o100 : gid === user.gid ? 0o010 : 0o001;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { errnoOf, unlessErrno } from '../errno.js';
 import { removeTree } from '../files/remove-tree.js';
 import { mount, unmountBelow } from './mount.js';
-import { listMounts } from './mount-table.js';
+import { listMounts, mountPath } from './mount-table.js';
 
 /** What the table of mounts names as the source of ours. */
 export const mountSource = 'ritmo';
@@ -62,7 +62,8 @@ class Opened implements MemoryFolder {
 }
 
 function mountedKind(path: string): MemoryKind | undefined {
-  const type = listMounts().findLast((entry) => entry.path === path)?.type;
+  const place = mountPath(path);
+  const type = listMounts().findLast((entry) => entry.path === place)?.type;
   return type === 'tmpfs' ? 'tmpfs-noswap' : type === 'ramfs' ? 'ramfs' : undefined;
 }
 

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
+import { unlessErrno } from '../errno.js';
 
 export interface Mount {
   readonly path: string;
@@ -31,9 +32,15 @@ export function listMounts(): Mount[] {
 
 /** Mounts at this folder or below it, the newest first: the order in which they can be taken away. */
 export function mountsBelow(folder: string): Mount[] {
+  const top = mountPath(folder);
   return listMounts()
-    .filter(({ path }) => path === folder || path.startsWith(`${folder}/`))
+    .filter(({ path }) => path === top || path.startsWith(`${top}/`))
     .toReversed();
+}
+
+/** A path as mounts are listed, without links; as it is where nothing is there. */
+export function mountPath(path: string): string {
+  return unlessErrno(['ENOENT', 'ENOTDIR'], () => realpathSync(path)) ?? path;
 }
 
 /** Blanks, tabs, newlines and backslashes are written as three octal digits. */
