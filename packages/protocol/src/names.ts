@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 // The control characters are what is refused.
 // oxlint-disable-next-line no-control-regex
-const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
 /** Text that a person sees on a terminal: no control or direction characters, so that it can forge nothing. */
 export const displayText = (max: number) =>

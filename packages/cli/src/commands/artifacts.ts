@@ -10,6 +10,7 @@ import { table } from '../render/table.js';
 import { onStopSignals } from '../signals.js';
 import type { Context } from './command.js';
 import { callMs } from './submit.js';
+import { jsonText } from '../render/json-text.js';
 
 /** Lists the artifacts of a job, or fetches them: all, or those of one name. */
 export async function artifacts({ settings, args, io }: Context<(typeof artifactsKeys)[number]>): Promise<number> {
@@ -25,7 +26,7 @@ export async function artifacts({ settings, args, io }: Context<(typeof artifact
   // Of many files there are many pages: as long as each comes.
   const all = (await client.artifacts(id, stopping.signal)).toSorted(byNameAndPath);
   if (verb === undefined) {
-    io.out.write(settings.json ? `${JSON.stringify({ artifacts: all })}\n` : listText(all, io.out));
+    io.out.write(settings.json ? `${jsonText(JSON.stringify({ artifacts: all }), io.out)}\n` : listText(all, io.out));
     return exitCodes.ok;
   }
   const wanted = name === undefined ? all : all.filter((entry) => entry.name === name);
@@ -34,7 +35,7 @@ export async function artifacts({ settings, args, io }: Context<(typeof artifact
   let bytes = 0;
   for await (const file of fetchArtifacts(client, id, wanted, dir, stopping.signal)) {
     bytes += file.size;
-    if (settings.json) io.out.write(`${JSON.stringify(file)}\n`);
+    if (settings.json) io.out.write(`${jsonText(JSON.stringify(file), io.out)}\n`);
   }
   if (!settings.json) {
     const where = relative(process.cwd(), join(dir, id)) || '.';

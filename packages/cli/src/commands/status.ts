@@ -9,24 +9,25 @@ import type { Context } from './command.js';
 import { durationOf } from './follow-job.js';
 import { callMs } from './submit.js';
 import { askWorker, workerStatusText } from './worker-status.js';
+import { jsonText } from '../render/json-text.js';
 
 /** Shows workers and the newest jobs, or one job, or with a health address what one worker says of itself. */
 export async function status({ settings, args, io }: Context<(typeof statusKeys)[number]>): Promise<number> {
   const signal = AbortSignal.timeout(callMs);
   if (settings.healthAddr !== undefined) {
     const said = await askWorker(settings.healthAddr, signal);
-    io.out.write(settings.json ? `${JSON.stringify(said)}\n` : workerStatusText(said, io.out));
+    io.out.write(settings.json ? `${jsonText(JSON.stringify(said), io.out)}\n` : workerStatusText(said, io.out));
     return exitCodes.ok;
   }
   await using client = await connect(settings, io.env, signal);
   const [id] = args;
   if (id !== undefined) {
     const job = await client.job(id, signal);
-    io.out.write(settings.json ? `${JSON.stringify(job)}\n` : jobText(job, io.out));
+    io.out.write(settings.json ? `${jsonText(JSON.stringify(job), io.out)}\n` : jobText(job, io.out));
     return exitCodes.ok;
   }
   const [workers, jobs] = await Promise.all([client.workers(signal), client.jobs(signal)]);
-  if (settings.json) io.out.write(`${JSON.stringify({ workers, jobs })}\n`);
+  if (settings.json) io.out.write(`${jsonText(JSON.stringify({ workers, jobs }), io.out)}\n`);
   else io.out.write(`${workersText(workers, io.out)}\n${jobsText(jobs, io.out)}`);
   return exitCodes.ok;
 }

@@ -4,6 +4,7 @@ import { missingSecrets, readJob, readSecrets } from '../job-input.js';
 import type { submitKeys } from '../options/groups.js';
 import type { Context } from './command.js';
 import { followJob } from './follow-job.js';
+import { jsonText } from '../render/json-text.js';
 
 /** How long a call of people may take, in milliseconds. */
 export const callMs = 60_000;
@@ -24,7 +25,7 @@ export async function submit({ settings, args, io }: Context<(typeof submitKeys)
     io.err.write(io.err.style.dim(`job ${summary.id}`) + '\n');
     return await followJob(client, summary.id, settings.json, io);
   }
-  io.out.write(settings.json ? `${JSON.stringify(summary)}\n` : `${summary.id}\n`);
+  io.out.write(settings.json ? `${jsonText(JSON.stringify(summary), io.out)}\n` : `${summary.id}\n`);
   if (io.err.terminal) io.err.write(io.err.style.dim(`follow it with: ritmo-agent logs ${summary.id} --follow`) + '\n');
   return exitCodes.ok;
 }

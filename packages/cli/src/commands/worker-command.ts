@@ -5,6 +5,7 @@ import { exitCodes } from '../exit-codes.js';
 import type { jobKeys } from '../options/groups.js';
 import type { Context } from './command.js';
 import { callMs } from './submit.js';
+import { jsonText } from '../render/json-text.js';
 
 type WorkerContext = Context<(typeof jobKeys)[number]>;
 
@@ -30,6 +31,8 @@ async function tell({ settings, args, io }: WorkerContext, command: 'pause' | 'r
           : `There are: ${workers.map(({ name }) => oneLine(name)).join(', ')}.`,
     });
   const told = await client.command(worker.id, command, signal);
-  io.out.write(settings.json ? `${JSON.stringify(told)}\n` : `${oneLine(told.name)} was told to ${command}\n`);
+  io.out.write(
+    settings.json ? `${jsonText(JSON.stringify(told), io.out)}\n` : `${oneLine(told.name)} was told to ${command}\n`,
+  );
   return exitCodes.ok;
 }

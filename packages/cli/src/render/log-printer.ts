@@ -3,6 +3,7 @@ import type { Output } from '../io.js';
 import { type Ending, finalLine } from './final-line.js';
 import { LogView } from './log-view.js';
 import { stepTree } from './step-tree.js';
+import { jsonText } from './json-text.js';
 
 /** Prints a job's log as it comes, for a person or as raw records. */
 export interface LogPrinter extends Disposable {
@@ -23,7 +24,7 @@ export function logPrinter(
   if (json) {
     const print = ({ text }: LogLine) => {
       // What a power loss left blank is no record.
-      if (text.trim() !== '') out.write(`${text}\n`);
+      if (text.trim() !== '') out.write(`${jsonText(text, out)}\n`);
     };
     return {
       print,

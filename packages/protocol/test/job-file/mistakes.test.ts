@@ -91,6 +91,7 @@ artifacts:
     [withSteps('env: { A: "x\\0" }'), '1:11: env.A: a NUL byte is not allowed'],
     [withSteps('labels: { zone: "\\e[31mred" }'), '1:17: labels.zone: control characters are not allowed'],
     [withSteps('labels: { zone: "\\u202Eevil" }'), '1:17: labels.zone: control characters are not allowed'],
+    [withSteps('labels: { zone: "\\u061Cevil" }'), '1:17: labels.zone: control characters are not allowed'],
   ])('%j is told where it is wrong', (text, problem) => {
     expect(mistakes(text)[0]).toBe(`job.yaml:${problem}`);
   });
