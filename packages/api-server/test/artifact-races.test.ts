@@ -91,7 +91,9 @@ test('an upload that a server of the schema before took can be completed', async
   const uploads = join(api.dataDir, 'artifacts', 'uploads');
   await rename(join(uploads, name), join(uploads, `${build.jobId}.1.artifact-1`));
   const db = new Libsql(join(api.dataDir, 'ritmo.db'));
-  db.exec(`DROP INDEX artifacts_by_upload; DROP INDEX artifacts_listed;
+  db.exec(`DROP INDEX artifacts_not_stored;
+    CREATE INDEX artifacts_unfinished ON artifacts (upload_id) WHERE upload_id IS NOT NULL AND state = 'planned';
+    DROP INDEX artifacts_by_upload; DROP INDEX artifacts_listed;
     ALTER TABLE artifacts DROP COLUMN upload_name;
     DROP INDEX artifacts_by_object; DROP INDEX artifacts_by_size_in_bucket;
     ALTER TABLE artifacts DROP COLUMN object_key;

@@ -251,6 +251,58 @@ test('an upload that was not complete can be completed after a restart of the se
   expect((await api.user('GET', `/v1/jobs/${build.jobId}/artifacts/artifact-1`)).body).toBe('report');
 });
 
+describe('an upload that was not complete goes', () => {
+  /** A file that stays for ever once it is complete. */
+  async function sent(): Promise<TestBuild> {
+    await build.finish();
+    await api.submit({ attempts: 2, onLost: 'requeue', artifacts: [{ name: 'report', paths: ['**'] }] });
+    const other = await worker.claimOne();
+    await other.accept();
+    await other.plan([file]);
+    await other.upload('artifact-1', bytes);
+    clock.advance(61_000);
+    expect(await filesOnDisk()).toHaveLength(1);
+    return other;
+  }
+
+  test('when its job has ended', async () => {
+    const other = await sent();
+    await worker.heartbeat([other.lease]);
+    await other.finish('failed', { failure: { code: 'RITMO_STEP_FAILED', message: 'x', retryable: false } });
+    clock.advance(61_000);
+    while ((await filesOnDisk()).length > 0);
+  });
+
+  test('when another attempt has begun', async () => {
+    const other = await sent();
+    await worker.heartbeat([other.lease]);
+    clock.advance(70_000);
+    await api.until(other.jobId, ({ state }) => state === 'queued');
+    await worker.claimOne();
+    clock.advance(61_000);
+    while ((await filesOnDisk()).length > 0);
+  });
+
+  test('when its job is lost for good, and not before', async () => {
+    await build.plan([file]);
+    await build.upload('artifact-1', bytes);
+    await build.finish();
+    await api.submit({ artifacts: [{ name: 'report', paths: ['**'] }] });
+    const other = await worker.claimOne();
+    await other.accept();
+    await other.plan([file]);
+    await other.upload('artifact-1', bytes);
+    clock.advance(70_000);
+    await api.until(other.jobId, ({ state }) => state === 'lost');
+    clock.advance(61_000);
+    // That of the job that has ended goes: so it was looked at.
+    while ((await filesOnDisk()).length > 1);
+    expect(await filesOnDisk()).toHaveLength(1);
+    clock.advance(24 * 60 * 60_000);
+    while ((await filesOnDisk()).length > 0);
+  });
+});
+
 test('a large file arrives as it was sent', async () => {
   const large = Buffer.alloc(1024 * 1024, 'large ');
   await store(build, { ...file, size: large.length }, large);

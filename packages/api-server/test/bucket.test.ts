@@ -193,6 +193,14 @@ describe('files of builds in a bucket', () => {
     await until(() => bucket.uploads.size === 0);
   });
 
+  test('that a build sent whole and did not complete are removed once it is over', async () => {
+    await planned(small);
+    bucket.objects.set(keyOf('artifact-1'), bytes);
+    await build.finish('failed', { failure: { code: 'RITMO_STEP_FAILED', message: 'x', retryable: false } });
+    clock.advance(61_000);
+    await until(() => bucket.objects.size === 0);
+  });
+
   test('stay known to a server that is started without its bucket, which says what it needs', async () => {
     await planned(small);
     bucket.objects.set(keyOf('artifact-1'), bytes);

@@ -85,23 +85,13 @@ export class Artifacts {
     await this.#exclusive(() => this.#commit(jobId, epoch, artifactId, sha256));
   }
 
-  /** Removes files past their time, and contents that no file has any more. */
+  /** Removes files past their time, what nobody will complete, and contents that no file has any more. */
   expire(): Promise<void> {
-    const { artifacts, blobs, settings, bucket } = this.#parts;
+    const { artifacts, settings } = this.#parts;
     return this.#exclusive(async () => {
-      for (const row of bucket ? artifacts.abandoned() : []) {
-        await bucket?.remove(row);
-        artifacts.delete(row);
-      }
-      for (const row of artifacts.expired(settings.clock.wall())) {
-        if (row.place === 'bucket') await bucket?.remove(row);
-        if (row.place === 'bucket' && !bucket) continue;
-        artifacts.delete(row);
-        if (row.place === 'bucket') continue;
-        if (row.upload_name !== null) await blobs.discardUpload(row.upload_name);
-        if (row.state === 'stored' && row.sha256 !== null && !artifacts.isUsed(row.sha256))
-          await blobs.delete(row.sha256);
-      }
+      const now = settings.clock.wall();
+      for (const row of artifacts.abandoned(now - settings.lateFinishMs)) await this.#remove(row);
+      for (const row of artifacts.expired(now)) await this.#remove(row);
     });
   }
 
@@ -110,6 +100,20 @@ export class Artifacts {
     const { blobs, bucket } = this.#parts;
     if (row.place === 'disk') return blobs.read(row.sha256);
     return each(await this.#bucketOf(bucket).read(row));
+  }
+
+  /** One of the bucket stays on a server that was started without it. */
+  async #remove(row: ArtifactRow): Promise<void> {
+    const { artifacts, blobs, bucket } = this.#parts;
+    if (row.place === 'bucket') {
+      if (!bucket) return;
+      await bucket.remove(row);
+      artifacts.delete(row);
+      return;
+    }
+    artifacts.delete(row);
+    if (row.upload_name !== null) await blobs.discardUpload(row.upload_name);
+    if (row.state === 'stored' && row.sha256 !== null && !artifacts.isUsed(row.sha256)) await blobs.delete(row.sha256);
   }
 
   /** Makes bytes that have arrived those of the file; answers the upload that they take the place of. */

@@ -94,13 +94,14 @@ export class BucketFiles {
     return bytes;
   }
 
-  /** Removes the object where no other file has its bytes in it, and an upload that is not complete. */
+  /** Removes the object where no other file has its bytes in it, and what was sent of a file that is not complete. */
   async remove(row: ArtifactRow): Promise<void> {
     const key = keyOf(row);
     await bucketCall(async () => {
       if (row.state === 'stored') {
         if (!this.#rows.sharesObject(row, key, ownerOf(key))) await this.#bucket.delete(key);
-      } else if (row.upload_id !== null) await this.#bucket.abort(keyOf(row), row.upload_id);
+      } else if (row.upload_id !== null) await this.#bucket.abort(key, row.upload_id);
+      else await this.#bucket.delete(key);
     });
   }
 }

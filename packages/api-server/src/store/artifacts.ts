@@ -178,12 +178,17 @@ export class ArtifactStore {
     this.#db.run('UPDATE artifacts SET upload_id = ? WHERE seq = ?', uploadId, row.seq);
   }
 
-  /** Uploads in parts whose attempt is over: nobody will complete them. */
-  abandoned(): ArtifactRow[] {
+  /**
+   * Files that may have bytes somewhere and that nobody will complete: their attempt is over, or was lost before
+   * `lostBefore` for good.
+   */
+  abandoned(lostBefore: number): ArtifactRow[] {
     return this.#db.all<ArtifactRow>(
       `SELECT artifacts.* FROM artifacts JOIN jobs ON jobs.id = artifacts.job_id
-       WHERE artifacts.upload_id IS NOT NULL AND artifacts.state = 'planned'
-       AND (jobs.epoch <> artifacts.epoch OR (jobs.ended_at IS NOT NULL AND jobs.lost_at IS NULL))`,
+       WHERE artifacts.state <> 'stored' AND (artifacts.upload_name IS NOT NULL OR artifacts.place = 'bucket')
+       AND (jobs.epoch <> artifacts.epoch
+         OR (jobs.ended_at IS NOT NULL AND (jobs.lost_at IS NULL OR jobs.lost_at <= ?)))`,
+      lostBefore,
     );
   }
 

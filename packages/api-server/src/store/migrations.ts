@@ -124,4 +124,8 @@ export const migrations: readonly string[] = [
   CREATE INDEX artifacts_by_object ON artifacts (object_key) WHERE object_key IS NOT NULL;
   CREATE INDEX artifacts_by_size_in_bucket ON artifacts (size) WHERE state = 'stored' AND place = 'bucket';
   `,
+  `
+  DROP INDEX artifacts_unfinished;
+  CREATE INDEX artifacts_not_stored ON artifacts (job_id) WHERE state <> 'stored';
+  `,
 ];
