@@ -23,9 +23,12 @@ export interface HttpAnswer {
   readonly status: number;
   header(name: string): string | undefined;
   readonly body: AsyncIterable<Uint8Array>;
-  /** The whole body. */
+  /** The whole body, up to 64 MiB. */
   text(): Promise<string>;
 }
+
+/** Most bytes of an answer that is taken as a whole: far more than a page of a list. */
+const mostTextBytes = 64 * 1024 * 1024;
 
 /** Sends calls; the one place that knows the HTTP client. Rejects with RITMO_SERVER_UNREACHABLE where no answer came. */
 export class Http implements AsyncDisposable {
@@ -58,7 +61,7 @@ export class Http implements AsyncDisposable {
         status: answer.statusCode,
         header: (name) => [answer.headers[name.toLowerCase()]].flat()[0],
         body: reading(answer.body, url, signal),
-        text: async () => Buffer.concat(await collect(reading(answer.body, url, signal))).toString('utf8'),
+        text: async () => Buffer.concat(await collect(reading(answer.body, url, signal), url)).toString('utf8'),
       };
     } catch (error) {
       throw unreachable(error, url, signal);
@@ -70,9 +73,21 @@ export class Http implements AsyncDisposable {
   }
 }
 
-async function collect(body: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+async function collect(body: AsyncIterable<Uint8Array>, url: string): Promise<Uint8Array[]> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk);
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > mostTextBytes)
+      throw new RitmoError(
+        'RITMO_SERVER_UNREACHABLE',
+        `What answers at ${new URL(url).origin} does not come to an end.`,
+        {
+          hint: 'Check --api-server.',
+        },
+      );
+    chunks.push(chunk);
+  }
   return chunks;
 }
 

@@ -43,6 +43,19 @@ describe('the client of the API server', () => {
     expect(seen).toEqual(['GET', '/v1/jobs', 'Bearer user-token']);
   });
 
+  test('gives up an answer without an end', async () => {
+    const piece = Buffer.alloc(4 * 1024 * 1024, ' ');
+    await using client = await clientOf((_request, response) => {
+      const more = (): void => void response.write(piece, more);
+      response.on('error', () => undefined);
+      more();
+    });
+    await expect(client.jobs(signal)).rejects.toMatchObject({
+      code: 'RITMO_SERVER_UNREACHABLE',
+      message: expect.stringContaining('does not come to an end') as string,
+    });
+  });
+
   test('reads all pages of the artifacts of a job', async () => {
     const entry = (n: number) => ({
       artifactId: `artifact-${n}`,

@@ -48,6 +48,8 @@ export class HttpTransport implements Transport {
   readonly #jobs: JobCalls;
   readonly #log: LogCalls;
   readonly #events: EventStream;
+  /** Settles when the last change of the worker is told, or given up. */
+  #updates: Promise<unknown> = Promise.resolve();
 
   constructor(options: HttpTransportOptions) {
     checkHttpOptions(options);
@@ -80,12 +82,14 @@ export class HttpTransport implements Transport {
     return this.#session.register(info, signal);
   }
 
+  /** One after the other: of two that are repeated after an outage, the older must not come last. */
   async update(patch: WorkerPatch, signal: AbortSignal): Promise<void> {
     this.#session.remember(patch);
-    await this.#session.call(
-      (id) => ({ method: 'PATCH', path: `/v1/workers/${id}`, json: patch, schema: empty }),
-      signal,
-    );
+    const send = () =>
+      this.#session.call((id) => ({ method: 'PATCH', path: `/v1/workers/${id}`, json: patch, schema: empty }), signal);
+    const sent = this.#updates.then(send);
+    this.#updates = sent.catch(() => undefined);
+    await sent;
   }
 
   async claim(request: ClaimRequest, signal: AbortSignal): Promise<readonly Offer[]> {

@@ -52,6 +52,26 @@ describe('calls of the worker API', () => {
     expect(Math.min(...clock.sleeps)).toBeGreaterThanOrEqual(250);
   });
 
+  it('tell changes of the worker in their order, also where the first has to be repeated', async () => {
+    await using server = await fakeServer();
+    await using transport = await registered(server);
+    server.script.push(refusal(503, 'RITMO_UNAVAILABLE'), refusal(503, 'RITMO_UNAVAILABLE'));
+    const zones = ['a', 'b', 'c'];
+    const gone = new AbortController();
+    const given = transport.update({ labels: { zone: 'never' } }, gone.signal);
+    gone.abort(new Error('given up'));
+    const updates = zones.map((zone) => transport.update({ labels: { zone } }, never()));
+    await expect(given).rejects.toThrow('given up');
+    await Promise.all(updates);
+    const told = server.seen
+      .filter(({ method }) => method === 'PATCH')
+      .map(({ body }) => (JSON.parse(String(body)) as { labels: { zone: string } }).labels.zone)
+      .filter((zone) => zone !== 'never');
+    expect(told.at(-1)).toBe('c');
+    expect(told).toEqual(told.toSorted());
+    expect(new Set(told)).toEqual(new Set(zones));
+  });
+
   it('wait as long as the server asks for, in the body or in the header', async () => {
     await using server = await fakeServer(json(201, registrationAnswer));
     const clock = fastClock();
