@@ -1,10 +1,12 @@
 import type { SafeEmitter } from './events.js';
+import { withDeadline } from '../build/deadline.js';
 import { RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
-import type { Executor, ExecutorBinding } from '../executor/plugin.js';
+import type { Executor, ExecutorBinding, ProbeReport } from '../executor/plugin.js';
 import type { SandboxId } from '../executor/request.js';
 import { isUnfinishedUpload, type JournalEntry } from '../journal/journal.js';
 import type { StateDir } from '../journal/state-dir.js';
+import { rejection } from '../rejection.js';
 import type { Leftover } from './recover.js';
 
 /** Reading what a host can do is bounded by this, in milliseconds. */
@@ -68,7 +70,7 @@ async function openOne(
   const stateDir = await state.executorDir(binding.name);
   const executor = await binding.open({ ownerId: state.ownerId, stateDir, log, clock });
   try {
-    const report = await executor.probe(AbortSignal.any([signal, AbortSignal.timeout(probeMs)]));
+    const report = await probe(executor, signal);
     events.emit('executor:probed', { executor: executor.name, report });
     if (report.health === 'unavailable' || report.health === 'undetected') {
       throw new RitmoError(
@@ -89,6 +91,12 @@ async function openOne(
     await executor[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+async function probe(executor: Executor, signal: AbortSignal): Promise<ProbeReport> {
+  const late = `The ${executor.name} executor did not say within ${probeMs / 1000} s whether it works.`;
+  using bounded = withDeadline([signal], probeMs, new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', late));
+  return await Promise.race([executor.probe(bounded.signal), rejection(bounded.signal)]);
 }
 
 /**

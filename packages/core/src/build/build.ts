@@ -21,7 +21,7 @@ import { handBack } from './hand-back.js';
 import { BuildSecrets } from './secrets.js';
 import { storingState } from './storing-state.js';
 import { cleanupMs, runSteps } from './steps.js';
-import { tell } from './tell.js';
+import { tell, usageOf } from './tell.js';
 
 type Phase = WorkerStatus['running'][number]['phase'];
 
@@ -170,7 +170,7 @@ export class Build {
     timeout[Symbol.dispose]();
     const cause = this.#cancellation.cause;
     if (cause && verdict.outcome === 'succeeded') verdict = stopped(cause.reason);
-    const usage = await this.#sandbox?.usage(AbortSignal.timeout(5_000)).catch(() => undefined);
+    const usage = this.#sandbox && (await usageOf(this.#sandbox));
     this.#phase = 'finishing';
     const durationMs = Math.round(clock.monotonic() - this.#begin);
     const reported = tell({

@@ -1,7 +1,9 @@
 import { RitmoError } from '../errors.js';
 import type { Logger } from '../executor/host.js';
+import type { ResourceUsage, Sandbox } from '../executor/sandbox.js';
 import type { JournalEntry } from '../journal/journal.js';
 import type { LogRecorder, LogSender } from '../log/index.js';
+import { rejection } from '../rejection.js';
 import type { Lease } from '../transport/transport.js';
 import type { BuildContext } from './context.js';
 import { closingLine } from './outcome.js';
@@ -19,6 +21,19 @@ export interface Telling {
   readonly log: Logger;
   readonly journal: (change: Partial<JournalEntry>) => Promise<void>;
   readonly parts: Omit<ResultParts, 'seal'>;
+}
+
+/** How long a sandbox may take to say what it used, in milliseconds. */
+const usageMs = 5_000;
+
+/** What a sandbox says that it used; undefined where it cannot say, or not in time. */
+export async function usageOf(sandbox: Pick<Sandbox, 'usage'>): Promise<ResourceUsage | undefined> {
+  const signal = AbortSignal.timeout(usageMs);
+  try {
+    return await Promise.race([sandbox.usage(signal), rejection(signal)]);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Closes the log, keeps the result in the journal, and tells the server. Never rejects. */

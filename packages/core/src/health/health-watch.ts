@@ -3,6 +3,7 @@ import { withDeadline } from '../build/deadline.js';
 import type { Clock, Logger } from '../executor/host.js';
 import type { Executor, ProbeReport } from '../executor/plugin.js';
 import { RitmoError } from '../errors.js';
+import { rejection } from '../rejection.js';
 import { type DiskSpace, diskSpace, roundSize } from './host-stats.js';
 
 export interface HealthWatchOptions {
@@ -125,7 +126,10 @@ export class HealthWatch {
     await Promise.all(
       executors.map(async (executor) => {
         using bounded = withDeadline([signal], probeLimitMs, late);
-        const report = await executor.probe(bounded.signal).catch(
+        // One that does not listen must not keep the others, and the disk, from being looked at.
+        const asked = Promise.resolve().then(() => executor.probe(bounded.signal));
+        const answer = Promise.race([asked, rejection(bounded.signal)]);
+        const report = await answer.catch(
           (error: unknown): ProbeReport => ({
             health: 'unavailable',
             detail: error instanceof Error ? error.message : String(error),

@@ -1,5 +1,6 @@
 import { secretName, variableValue } from '@ritmo/protocol';
 import { RitmoError } from '../errors.js';
+import { rejection } from '../rejection.js';
 import type { SecretProvider, SecretRequest, SecretSource } from './provider.js';
 
 /** How long one provider may take for one name, in milliseconds. */
@@ -67,12 +68,4 @@ function broken({ name }: SecretProvider, request: SecretRequest, what: string, 
     'RITMO_SECRET_PROVIDER',
     `The provider ${name} ${what} when it was asked for the secret ${request.name}.${known}`,
   );
-}
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const fail = (): void => reject(signal.reason as Error);
-    if (signal.aborted) fail();
-    else signal.addEventListener('abort', fail, { once: true });
-  });
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { staticSecrets } from '../../src/index.js';
 import { RitmoError } from '../../src/index.js';
 import { agentFixture } from '../support/agent-fixture.js';
+import { scriptedExecutor } from '../support/scripted-executor.js';
 
 type Steps = JobInput['steps'];
 
@@ -24,6 +25,23 @@ describe('the outcome of a build', () => {
     expect(entry.output).toBe('hello\nworld\n');
     expect(entry.seal?.length).toBe(entry.log.length);
     expect(result.log?.sha256).toBe(entry.seal?.sha256);
+  });
+
+  it.each([
+    ['never says', () => new Promise<never>(() => undefined)],
+    [
+      'throws when asked',
+      () => {
+        throw new Error('a defect');
+      },
+    ],
+  ])('is told without what was used where the sandbox %s', async (_name, usage) => {
+    const { agent, server } = await agentFixture({ executor: scriptedExecutor({ usage }) });
+    await agent.start();
+    const result = await server.submit({ name: 'a job', steps: [{ run: 'print hello' }] }).finished;
+    expect(result.outcome).toBe('succeeded');
+    expect(result.usage).toBeUndefined();
+    await agent.drain();
   });
 
   it('is failed by the first step that fails, with its exit code and a sentence', async () => {

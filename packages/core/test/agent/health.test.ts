@@ -29,6 +29,62 @@ describe('a worker whose executor fails', () => {
     await server.when(() => server.statuses.at(-1)?.state === 'idle');
   });
 
+  it.each([
+    ['never answers', () => new Promise<never>(() => undefined)],
+    [
+      'throws at once',
+      () => {
+        throw new Error('a defect');
+      },
+    ],
+  ])('can be stopped though its probe %s and listens to nothing', async (_name, fault) => {
+    let asked = (): void => undefined;
+    const probed = new Promise<void>((resolve) => (asked = resolve));
+    const { binding } = scriptedExecutor();
+    let broken = false;
+    const { agent } = await agentFixture({
+      health,
+      executors: [
+        {
+          ...binding,
+          open: async (host) => {
+            const executor = await binding.open(host);
+            const { probe } = executor;
+            return Object.assign(executor, {
+              probe: (signal: AbortSignal) => {
+                if (!broken) return probe(signal);
+                asked();
+                return fault();
+              },
+            });
+          },
+        },
+      ],
+    });
+    await agent.start();
+    broken = true;
+    await probed;
+    await agent.stop();
+    expect(agent.state).toBe('stopped');
+  });
+
+  it('gives up its start when it is told to, though its executor does not say whether it works', async () => {
+    let asked = (): void => undefined;
+    const probed = new Promise<void>((resolve) => (asked = resolve));
+    const { binding, log } = scriptedExecutor();
+    const probe = () => {
+      asked();
+      return new Promise<never>(() => undefined);
+    };
+    const { agent } = await agentFixture({
+      executors: [{ ...binding, open: async (host) => Object.assign(await binding.open(host), { probe }) }],
+    });
+    const started = agent.start();
+    await probed;
+    await Promise.all([agent.stop(), expect(started).rejects.toMatchObject({ code: 'RITMO_AGENT_STOPPING' })]);
+    expect(log).toContain('executor closed');
+  });
+
   it('stays paused when it was paused in the meantime', async () => {
     const { agent, server, executor } = await agentFixture({ health });
     await agent.start();

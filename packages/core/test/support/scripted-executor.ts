@@ -44,6 +44,8 @@ export interface ScriptedOptions {
   readonly capabilities?: Partial<ExecutorCapabilities>;
   readonly artifacts?: readonly CollectedEntry[];
   readonly health?: 'healthy' | 'unavailable';
+  /** What its sandboxes answer when they are asked what they used. */
+  readonly usage?: Sandbox['usage'];
   /** Whether it can open sandboxes of an agent that died, with the same artifacts in them. */
   readonly reopens?: boolean;
 }
@@ -100,7 +102,7 @@ export function scriptedExecutor(options: ScriptedOptions = {}): ScriptedExecuto
       const failure = self.failures.shift();
       if (failure) throw failure;
       self.open.add(`sandbox ${request.sandboxId}`);
-      return scriptedSandbox(self, request, volume, options.artifacts ?? []);
+      return scriptedSandbox(self, request, volume, options);
     },
     async sweep(keep) {
       self.log.push(`sweep but ${[...keep].join(' ')}`);
@@ -131,7 +133,7 @@ function scriptedSandbox(
   self: ScriptedExecutor,
   request: SandboxRequest,
   volume: WorkspaceVolume,
-  artifacts: readonly CollectedEntry[],
+  options: ScriptedOptions,
 ): Sandbox {
   return {
     id: request.sandboxId,
@@ -149,9 +151,9 @@ function scriptedSandbox(
     },
     run: (step, scope) => runScript(self, step, scope),
     async *collect() {
-      yield* artifacts;
+      yield* options.artifacts ?? [];
     },
-    usage: () => Promise.resolve({ cpuMs: 12 }),
+    usage: options.usage ?? (() => Promise.resolve({ cpuMs: 12 })),
     async [Symbol.asyncDispose]() {
       self.open.delete(`sandbox ${request.sandboxId}`);
       await volume[Symbol.asyncDispose]();
