@@ -25,6 +25,22 @@ async function claimCutOff(worker: TestWorker, requestId: string, committed: () 
   call.destroy();
 }
 
+test('an answer holds as many jobs as a worker takes at once, and the others come with the next', async () => {
+  const worker = await api.register({ maxConcurrent: 10 });
+  const names = Array.from({ length: 3 }, (_, index) => `KEY_${index}`);
+  const secrets = Object.fromEntries(names.map((name) => [name, 'x'.repeat(1024 * 1024)]));
+  const ids = [];
+  for (let job = 0; job < 3; job++) ids.push(await api.submit({ secrets: names.map((name) => ({ name })) }, secrets));
+  const first = await worker.claim({ max: 10 });
+  const second = await worker.claim({ max: 10 });
+  expect([first, second].map((offers) => offers.map(({ lease }) => lease.jobId))).toEqual([
+    ids.slice(0, 2),
+    ids.slice(2),
+  ]);
+  expect(second[0]?.secrets).toEqual(secrets);
+  expect(await worker.claim({ max: 10, waitMs: 0 })).toEqual([]);
+});
+
 describe('a claim whose answer was cut off', () => {
   test('gives the same job to the retry, under the same epoch', async () => {
     const worker = await api.register();

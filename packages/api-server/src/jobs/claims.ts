@@ -25,6 +25,9 @@ export interface ClaimParts {
   readonly offered: (jobId: string) => void;
 }
 
+/** Jobs and secrets of one answer, but for a single job that is larger. As JSON it may be six times as long; workers take 64 MiB. */
+const mostAnswerBytes = 8 * 1024 * 1024;
+
 interface Waiter {
   readonly worker: Worker;
   readonly request: ClaimRequest;
@@ -154,7 +157,7 @@ export class Claims {
   #offerAll(worker: Worker, requestId: string, entries: readonly QueueEntry[]): Offer[] {
     const { db, jobs, attempts, queue, leases, settings } = this.#parts;
     const offers = db.transaction(() =>
-      entries.map((entry) => {
+      this.#whatFits(entries).map((entry) => {
         const epoch = jobs.require(entry.jobId).epoch + 1;
         const row = jobs.update(entry.jobId, { state: 'offered', epoch, worker_id: worker.id, worker: worker.name });
         attempts.insert({
@@ -169,12 +172,23 @@ export class Claims {
       }),
     );
     for (const [index, entry] of entries.entries()) {
-      queue.remove({ seq: entry.seq, id: entry.jobId });
       const offer = offers[index];
-      if (!offer) continue;
+      if (!offer) break;
+      queue.remove({ seq: entry.seq, id: entry.jobId });
       leases.add(entry.jobId, offer.lease.epoch, worker.id, 'offer');
       this.#parts.offered(entry.jobId);
     }
     return offers;
+  }
+
+  /** The first of them, as many as one answer may hold; what is left stays in the queue. */
+  #whatFits(entries: readonly QueueEntry[]): readonly QueueEntry[] {
+    const { jobs, secrets } = this.#parts;
+    let bytes = 0;
+    const end = entries.findIndex(({ jobId }, index) => {
+      bytes += Buffer.byteLength(jobs.require(jobId).spec) + secrets.size(jobId);
+      return index > 0 && bytes > mostAnswerBytes;
+    });
+    return end < 0 ? entries : entries.slice(0, end);
   }
 }

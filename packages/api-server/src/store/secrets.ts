@@ -36,6 +36,12 @@ export class SecretStore {
     return Object.fromEntries(wanted.map((row) => [row.name, this.#open(jobId, row.name, Buffer.from(row.sealed))]));
   }
 
+  /** Bytes of all values of a job, sealed. */
+  size(jobId: string): number {
+    const sql = 'SELECT coalesce(sum(length(sealed)), 0) AS bytes FROM secrets WHERE job_id = ?';
+    return this.#db.get<{ bytes: number }>(sql, jobId)?.bytes ?? 0;
+  }
+
   erase(jobId: string): void {
     this.#db.run('DELETE FROM secrets WHERE job_id = ?', jobId);
   }
