@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { type ArtifactEntry, artifactPage } from '@ritmo/protocol';
@@ -233,6 +233,24 @@ test('a download cannot run in a browser, and its name cannot break out of its h
   expect(answer.headers.get('content-type')).toBe('application/octet-stream');
   expect(answer.headers.get('content-length')).toBe('6');
   expect(await answer.text()).toBe('report');
+});
+
+test('HEAD of a file says what a download would, and holds nothing open', async () => {
+  await store(build);
+  const path = `/v1/jobs/${build.jobId}/artifacts/artifact-1`;
+  const { headers } = await api.fetch('GET', path, api.userToken);
+  const openFiles = async () => {
+    const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+    return (await Promise.all(links)).filter((target) => target.startsWith(join(api.dataDir, 'artifacts')));
+  };
+  while ((await openFiles()).length > 0);
+  for (let time = 0; time < 3; time++) {
+    const answer = await api.fetch('HEAD', path, api.userToken);
+    expect(answer.status).toBe(200);
+    for (const name of ['content-length', 'content-type', 'content-disposition', 'etag'])
+      expect(answer.headers.get(name)).toBe(headers.get(name));
+  }
+  expect(await openFiles()).toEqual([]);
 });
 
 test('files go when their time is over', async () => {
