@@ -141,6 +141,20 @@ export async function closeExecutors(executors: readonly Executor[], log: Logger
   }
 }
 
+/** Closes what others wrote for the agent, each by its name; one that throws keeps neither the rest nor the agent from ending. */
+export async function closeAll(
+  resources: Readonly<Record<string, AsyncDisposable | undefined>>,
+  log: Logger,
+): Promise<void> {
+  for (const [what, resource] of Object.entries(resources)) {
+    try {
+      await resource?.[Symbol.asyncDispose]();
+    } catch (error) {
+      log.error({ err: error }, `the ${what} could not be closed`);
+    }
+  }
+}
+
 /** How long an executor that failed before may take to look for what it left, in milliseconds. */
 const sweepAgainMs = 10_000;
 

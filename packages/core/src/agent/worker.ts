@@ -24,7 +24,7 @@ import type { Held } from './held.js';
 import { eventsLoop } from './events-loop.js';
 import { Heartbeat } from './heartbeat.js';
 import { LeaseWatch } from './lease-watch.js';
-import { closeExecutors, leaveAll, openExecutors, sweepAgain } from './open-executors.js';
+import { closeAll, closeExecutors, leaveAll, openExecutors, sweepAgain } from './open-executors.js';
 import type { AgentPatch, CheckedOptions } from './options.js';
 import { adoptLeftovers, type Leftover } from './recover.js';
 import { isolationOffers, register } from './registration.js';
@@ -258,9 +258,10 @@ export class Worker {
       if (this.#health.everFailed) await sweepAgain(executors, log);
     }
     await closeExecutors(executors, log);
-    await options.transport[Symbol.asyncDispose]();
-    await this.#artifacts?.[Symbol.asyncDispose]();
-    await this.#caches?.[Symbol.asyncDispose]();
+    await closeAll(
+      { transport: options.transport, 'artifact store': this.#artifacts, 'cache store': this.#caches },
+      log,
+    );
     await state.close();
   }
 

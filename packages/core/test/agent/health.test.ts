@@ -49,7 +49,7 @@ describe('a worker whose executor fails', () => {
           ...binding,
           open: async (host) => {
             const executor = await binding.open(host);
-            const { probe } = executor;
+            const probe = executor.probe.bind(executor);
             return Object.assign(executor, {
               probe: (signal: AbortSignal) => {
                 if (!broken) return probe(signal);

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { CollectedEntry } from '../../src/executor.js';
-import { folderArtifactStore } from '../../src/index.js';
+import { folderArtifactStore, type Logger, silentLogger } from '../../src/index.js';
 import { agentFixture, type AgentFixture, temporaryFolder } from '../support/agent-fixture.js';
 import { scriptedExecutor } from '../support/scripted-executor.js';
 import { MemoryServer, type MemoryJob } from '../support/memory-server.js';
@@ -205,5 +205,31 @@ describe('an agent that is superseded', () => {
     expect(agent.state).toBe('failed');
     expect(job.result).toBeUndefined();
     expect(server.calls).not.toContain('deregister');
+  });
+});
+
+describe('an agent whose transport and stores cannot be closed', () => {
+  it('ends all the same, says what went wrong, and leaves its state directory free', async () => {
+    const stateDir = await temporaryFolder();
+    const told: string[] = [];
+    const log: Logger = { ...silentLogger, child: () => log, error: (_, message) => void told.push(message) };
+    const broken = (): Promise<never> => Promise.reject(new Error('a defect'));
+    const { agent, server } = await agentFixture({
+      stateDir,
+      log,
+      artifacts: { name: 'broken', open: broken, [Symbol.asyncDispose]: broken },
+      caches: { name: 'broken', find: broken, save: broken, [Symbol.asyncDispose]: broken },
+      server: Object.assign(new MemoryServer(), { [Symbol.asyncDispose]: broken }),
+    });
+    await agent.start();
+    await agent.stop();
+    await agent.done;
+    expect(agent.state).toBe('stopped');
+    expect(told).toEqual(
+      ['transport', 'artifact store', 'cache store'].map((what) => `the ${what} could not be closed`),
+    );
+    expect(server.registrations).toHaveLength(1);
+    const { agent: next } = await agentFixture({ stateDir });
+    await next.start();
   });
 });
