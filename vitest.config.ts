@@ -26,6 +26,13 @@ function cannotRun(): { readonly integration: string[]; readonly e2e: string[] }
 }
 
 const left = cannotRun();
+const podmanTests = 'packages/executor-docker/test/podman.int.test.ts';
+if (process.env['CI'] !== 'true' && !(process.getuid?.() === 0 && existsSync('/usr/bin/podman'))) {
+  left.integration.push(podmanTests);
+  process.stderr.write(
+    `Not run: ${podmanTests}. It needs root and Podman (apt-get install podman catatonit netavark).\n`,
+  );
+}
 /** Need the S3 server that `npm test` gets (scripts/lib/s3-server.mjs). */
 const signed = 'packages/artifacts-s3/test/signed.int.test.ts';
 if (process.env['CI'] !== 'true' && !existsSync('node_modules/.cache/ritmo/weed')) {
@@ -68,6 +75,7 @@ export default defineConfig({
       project({
         name: 'e2e',
         include: ['tests/{e2e,faults,install,examples}/**/*.test.ts'],
+        globalSetup: [withDocker],
         pool: 'forks',
         testTimeout: 240_000,
         hookTimeout: 240_000,

@@ -27,7 +27,7 @@ export async function docker(): Promise<void> {
   await chmod(root, 0o711);
   const dockerd = findDockerd();
   const runs = process.env['DOCKER_HOST'] !== undefined || (await answers('/var/run/docker.sock'));
-  const daemon = runs || dockerd === undefined ? undefined : await startDaemon(dockerd);
+  const daemon = runs || dockerd === undefined ? undefined : await startDaemon(dockerd, 'host');
   if (daemon !== undefined) process.env['DOCKER_HOST'] = `unix://${daemon.socket}`;
   try {
     await makeBusyboxImage();

@@ -8,7 +8,7 @@ export default async function setup(): Promise<(() => Promise<void>) | undefined
   if (process.env['DOCKER_HOST'] !== undefined || (await answers('/var/run/docker.sock'))) return undefined;
   const dockerd = findDockerd();
   if (dockerd === undefined) return undefined;
-  const daemon = await startDaemon(dockerd);
+  const daemon = await startDaemon(dockerd, 'host');
   process.env['DOCKER_HOST'] = `unix://${daemon.socket}`;
   return async () => {
     delete process.env['DOCKER_HOST'];

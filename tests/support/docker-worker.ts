@@ -1,5 +1,4 @@
-import { onTestFinished } from 'vitest';
-import { answers, findDockerd, startDaemon } from '../../packages/executor-docker/test/support/daemon.js';
+import { answers } from '../../packages/executor-docker/test/support/daemon.js';
 import { busyboxImage, makeBusyboxImage } from '../../packages/executor-docker/test/support/images.js';
 import { Witness } from '../../packages/executor-docker/test/support/witness.js';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -14,22 +13,15 @@ export interface DockerLab {
   readonly image: string;
 }
 
-/** The daemon that DOCKER_HOST names or that listens at its usual place, else one for this test. */
+/** The daemon that DOCKER_HOST names or that listens at its usual place: docker-daemon.ts starts one for the whole run. */
 export async function dockerLab(): Promise<DockerLab> {
-  const address = process.env['DOCKER_HOST'] ?? ((await answers('/var/run/docker.sock')) ? usual : await started());
+  const address = process.env['DOCKER_HOST'] ?? ((await answers('/var/run/docker.sock')) ? usual : undefined);
+  if (address === undefined) throw new Error('this test needs DOCKER_HOST, or root and dockerd (apt: docker.io)');
   await makeBusyboxImage(address);
   return { address, image: busyboxImage };
 }
 
 const usual = 'unix:///var/run/docker.sock';
-
-async function started(): Promise<string> {
-  const dockerd = findDockerd();
-  if (dockerd === undefined) throw new Error('this test needs DOCKER_HOST, or root and dockerd (apt: docker.io)');
-  const daemon = await startDaemon(dockerd);
-  onTestFinished(() => daemon[Symbol.asyncDispose]());
-  return `unix://${daemon.socket}`;
-}
 
 /**
  * Prints numbered lines until there is a file `enough` in the workspace, then their number to stderr. A word stands before

@@ -1,8 +1,9 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readlinkSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { removeTree } from '@ritmo/host-linux';
+import { asRitmoError } from './docker/error.js';
 import { isRoot, SupervisedContainer } from './job/container.js';
 import type { JobHost } from './job/job-host.js';
 import { labelsOf } from './job/names.js';
@@ -10,11 +11,19 @@ import { confinement } from './job/spec.js';
 
 const trialMs = 60_000;
 
+export type TrialHost = Pick<JobHost, 'docker' | 'clock' | 'log' | 'tools' | 'ownerId'>;
+
+/** Of a trial container. */
+export interface Tried {
+  /** Whether what the daemon calls the network of its host is the one that the agent is in. */
+  readonly sameNetwork: boolean;
+}
+
 /**
  * Runs a command in a container as a job would, with the programs of the host: whether daemon and agent share a file
  * system, whether FIFOs come through, whether processes can be seen. Rejects with RITMO_EXECUTOR_UNAVAILABLE.
  */
-export async function tryOut(host: JobHost, memory: string): Promise<void> {
+export async function tryOut(host: TrialHost, memory: string): Promise<Tried> {
   const id = `trial-${randomUUID()}`;
   const folder = join(memory, id);
   const privateDir = join(folder, 'private');
@@ -30,7 +39,7 @@ export async function tryOut(host: JobHost, memory: string): Promise<void> {
           Image: host.tools.image,
           Env: ['PATH=/usr/bin:/bin'],
           Labels: labelsOf(host.ownerId, id, '', 'trial'),
-          HostConfig: { ...confinement(true), NetworkMode: 'none', Binds: [...host.tools.binds] },
+          HostConfig: { ...confinement(true), NetworkMode: isRoot() ? 'host' : 'none', Binds: [...host.tools.binds] },
         },
         folder: join(folder, 'supervisor'),
         privateDir,
@@ -53,14 +62,31 @@ export async function tryOut(host: JobHost, memory: string): Promise<void> {
     if (exit.status !== 'exited' || exit.code !== 0 || text.join('') !== 'tried\n') {
       throw new RitmoError('RITMO_SANDBOX_BROKEN', `A trial step ended with ${JSON.stringify(exit)}.`);
     }
+    return { sameNetwork: isRoot() && (await networkOf(host, container.id)) === readlinkSync('/proc/self/ns/net') };
   } catch (error) {
-    const { message, hint } = RitmoError.from(error);
+    const { message, hint } = RitmoError.from(asRitmoError(error));
     const user = isRoot() ? '' : ' The agent is not root.';
     throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', `A trial container did not work: ${message}${user}`, {
-      hint,
+      hint: remedyOf(message) ?? hint,
       cause: error,
     });
   } finally {
     await removeTree(folder);
   }
+}
+
+/** What Podman needs beside itself; undefined where the words tell of something else. */
+function remedyOf(message: string): string | undefined {
+  if (/init binary|container-init|catatonit/i.test(message)) {
+    return "Install the init of Podman's containers: apt-get install catatonit.";
+  }
+  if (/setting rlimit/i.test(message)) {
+    return 'Podman gives containers higher limits than it has itself: set `default_ulimits = ["nofile=1024:1024"]` below `[containers]` in /etc/containers/containers.conf.';
+  }
+  return undefined;
+}
+
+async function networkOf({ docker }: TrialHost, container: string): Promise<string> {
+  const state = await docker.inspectContainer(container);
+  return readlinkSync(`/proc/${state?.pid ?? 0}/ns/net`);
 }

@@ -53,6 +53,22 @@ it('removes what a daemon that died has kept of a job once it is back, and runs 
   expect((await worker.executor.probe(AbortSignal.timeout(10_000))).health).not.toBe('unavailable');
 });
 
+it('offers no network on a daemon in another network namespace, where its rules would close nothing, and says so', async () => {
+  const dockerd = findDockerd();
+  if (dockerd === undefined) throw new Error('this test starts a dockerd, which needs root');
+  await using daemon = await startDaemon(dockerd, 'own');
+  const address = `unix://${daemon.socket}`;
+  await makeBusyboxImage(address);
+  await using worker = await Worker.open({ address });
+  const { capabilities } = worker.executor;
+  expect(capabilities).toMatchObject({ network: ['none'], defaultNetwork: 'none', services: false, recover: true });
+  const { health, detail } = await worker.executor.probe(AbortSignal.timeout(10_000));
+  expect(health).toBe('degraded');
+  expect(detail).toContain('the daemon is in another network namespace than the agent');
+  expect(detail).toContain('--network host');
+  await expect(worker.box({ network: 'isolated' })).rejects.toMatchObject({ code: 'RITMO_EXECUTOR_UNSUPPORTED' });
+});
+
 it('says why no daemon was reached, and what mends it', async () => {
   const worker = await Worker.open();
   for (const [address, words] of [

@@ -64,7 +64,7 @@ it('says that the disk of the daemon is full, for an image as for a container', 
   const dockerd = findDockerd();
   if (dockerd === undefined) throw new Error('this test starts a dockerd, which needs root');
   await makeBusyboxImage();
-  await using daemon = await startDaemon(dockerd);
+  await using daemon = await startDaemon(dockerd, 'bridge');
   const address = `unix://${daemon.socket}`;
   process.env['TMPDIR'] = usual ?? '/tmp';
   await using registry = await Registry.start(false);

@@ -12,13 +12,13 @@ const count = 60;
 it(`has networks for ${count} jobs at once, each with addresses of its own, and leaves none of them`, async () => {
   const { client } = await findDaemon(undefined);
   const owner = `test-${randomUUID()}`;
-  const networks = await Networks.open({ docker: client, owner, addressRange: '10.231.0.0/16' });
+  const networks = await Networks.open({ docker: client, owner, addressRange: '10.231.0.0/16' }, true);
   if (typeof networks === 'string') throw new Error(networks);
   const label = `dev.ritmo.owner=${owner}`;
   try {
     const ids = Array.from({ length: count }, (_, index) => `job-${index}-${randomUUID().slice(0, 8)}`);
-    const names = await Promise.all(ids.map((id) => networks.ofJob(id, id, false)));
-    expect(new Set(names).size).toBe(count);
+    const jobs = await Promise.all(ids.map((id) => networks.ofJob(id, id, false)));
+    expect(new Set(jobs.map(({ name }) => name)).size).toBe(count);
     const made = await client.listNetworks(label);
     expect(new Set(made.flatMap(({ subnets }) => subnets)).size).toBe(count);
   } finally {

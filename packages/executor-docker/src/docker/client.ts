@@ -152,13 +152,19 @@ export class DockerClient {
     for await (const chunk of stream) said += chunk.toString();
     const id = /sha256:[0-9a-f]{64}/.exec(said)?.[0];
     if (id === undefined) throw new DockerError(`The image ${repository} was not imported: ${said.slice(0, 400)}`, {});
+    // Podman gives what is imported no name, or another tag.
+    if ((await this.inspectImage(`${repository}:${tag}`))?.id !== id) {
+      await this.#call(this.#docker.getImage(id).tag({ repo: repository, tag }));
+    }
     return id;
   }
 
   /** Not abortable once it was sent: the daemon would make the container all the same, and nobody knew its id. */
   async createContainer(spec: ContainerSpec, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
-    return (await this.#call(this.#docker.createContainer(spec))).id;
+    // By the library's own call it would stand in the address too, and so in the daemon's log.
+    const made = await this.dial({ method: 'POST', path: '/containers/create', body: spec });
+    return (made as { readonly Id: string }).Id;
   }
 
   async startContainer(id: string): Promise<void> {
@@ -216,9 +222,13 @@ export class DockerClient {
   }
 
   async removeContainer(id: string): Promise<void> {
-    await this.#gone(this.#docker.getContainer(id).remove({ force: true, v: true }), [404, 409]);
-    // 409: its removal is under way already.
-    while ((await this.inspectContainer(id)) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    try {
+      await this.#call(this.#docker.getContainer(id).remove({ force: true, v: true }));
+    } catch (error) {
+      if (!(error instanceof DockerError) || (error.status !== 404 && error.status !== 409)) throw error;
+      // 409: its removal is under way already.
+      while ((await this.inspectContainer(id)) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   async listContainers(label: string): Promise<Listed[]> {

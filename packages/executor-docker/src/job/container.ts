@@ -19,6 +19,8 @@ import { giveSign } from './sign.js';
 import { greeted, killInside, lookAt, startContainer, withSupervisor } from './start-container.js';
 
 const stepPrefix = '.step-';
+/** How long a container may take to end after its first process was killed, in milliseconds. */
+const endMs = 5_000;
 /** Beside the folder that the container sees. */
 const keptFolder = (folder: string) => `${folder}-kept`;
 
@@ -112,16 +114,21 @@ export class SupervisedContainer implements AsyncDisposable {
     mkdirSync(folder, { mode: 0o711 });
     chmodSync(folder, 0o711);
     writeFileSync(join(folder, 'supervisor.sh'), supervisorScript, { mode: 0o644 });
-    const pipes = await Pipes.make(folder, isRoot() ? owner : undefined);
-    let id: string | undefined;
+    // Neither needs the other.
+    const making = Pipes.make(folder, isRoot() ? owner : undefined);
+    const creating = docker.createContainer(withSupervisor(settings), signal);
+    const made = await Promise.allSettled([making, creating]);
     try {
+      const [pipes, id] = await Promise.all([making, creating]);
       const supervisor = new Supervisor(pipes.control, pipes.status);
-      id = await docker.createContainer(withSupervisor(settings), signal);
       signal.throwIfAborted();
       await startContainer(docker, id);
+      const looking = lookAt(docker, id);
+      looking.catch(() => undefined);
+      // Why it has ended, where it has, says more than that it cannot be seen.
       const shell = await greeted(docker, id, supervisor, settings.clock, signal);
       pipes.moveTo(keptIn);
-      const group = await lookAt(docker, id);
+      const group = await looking;
       const own = ownProcesses(group.processes());
       return new SupervisedContainer(settings, {
         kept: Kept.begin(keptIn, { id, shell, own }),
@@ -130,9 +137,10 @@ export class SupervisedContainer implements AsyncDisposable {
         group,
       });
     } catch (error) {
-      pipes[Symbol.dispose]();
-      if (id !== undefined) await docker.removeContainer(id);
-      for (const made of [folder, keptIn]) await removeTree(made);
+      const [pipes, id] = made;
+      if (pipes.status === 'fulfilled') pipes.value[Symbol.dispose]();
+      if (id.status === 'fulfilled') await docker.removeContainer(id.value);
+      for (const each of [folder, keptIn]) await removeTree(each);
       throw error;
     }
   }
@@ -192,8 +200,19 @@ export class SupervisedContainer implements AsyncDisposable {
     this.#over.abort(new RitmoError('RITMO_SANDBOX_BROKEN', 'The sandbox was disposed.'));
     await Promise.allSettled([this.#running]);
     this.#pipes[Symbol.dispose]();
-    await this.#settings.docker.removeContainer(this.id);
-    for (const made of [this.#settings.folder, keptFolder(this.#settings.folder)]) await removeTree(made);
+    const { docker, folder } = this.#settings;
+    await this.#end();
+    await docker.removeContainer(this.id);
+    for (const made of [folder, keptFolder(folder)]) await removeTree(made);
+  }
+
+  /**
+   * Ends it from here where we may, which is quicker than by the daemon, and waits until the daemon has seen it. What does
+   * not end so is ended by its removal.
+   */
+  async #end(): Promise<void> {
+    if (!this.#host.processes.endContainer()) return;
+    await this.#settings.docker.waitForExit(this.id, 'started', AbortSignal.timeout(endMs)).catch(() => undefined);
   }
 
   async #only(run: () => Promise<StepExit>): Promise<StepExit> {

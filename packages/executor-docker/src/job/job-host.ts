@@ -1,5 +1,5 @@
 import type { Clock, ImageRequest, Logger, SandboxRequest } from '@ritmo/agent-core/executor';
-import type { DockerClient } from '../docker/client.js';
+import type { DaemonInfo, DockerClient } from '../docker/client.js';
 import type { Images } from '../image/images.js';
 import type { Networks } from '../network/networks.js';
 import type { ResolvedOptions } from '../options.js';
@@ -10,6 +10,7 @@ import type { JobUsers } from './users.js';
 /** What all jobs of an executor share. */
 export interface JobHost {
   readonly docker: DockerClient;
+  readonly engine: DaemonInfo['engine'];
   readonly clock: Clock;
   readonly log: Logger;
   readonly options: ResolvedOptions;

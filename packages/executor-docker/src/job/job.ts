@@ -2,6 +2,7 @@ import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { type PrepareScope, RitmoError, type SandboxRecord, type SandboxRequest } from '@ritmo/agent-core/executor';
 import type { Owner } from '@ritmo/host-linux';
 import type { ContainerSpec, ImageInfo } from '../docker/client.js';
+import { addressIn } from '../network/subnets.js';
 import { ServiceGroup } from '../services/group.js';
 import { insidePaths } from '../supervisor/script.js';
 import { isRoot, SupervisedContainer } from './container.js';
@@ -170,7 +171,7 @@ export class Job implements AsyncDisposable {
     const { options } = this.host;
     const place = await this.place();
     if (request.services.length > 0) {
-      const services = await ServiceGroup.start(this, place.network, scope);
+      const services = await ServiceGroup.start(this, place, scope);
       this.keep(services);
     }
     const spec = jobSpec({ image: this.image.id, request, labels: this.labels('job'), folders, options, place });
@@ -240,9 +241,12 @@ export class Job implements AsyncDisposable {
     if (network === 'host') return { network: 'host' };
     if (networks === undefined || (network === 'none' && services.length === 0)) return { network: 'none' };
     if (services.length === 0) return { network: await networks.shared() };
-    const name = await networks.ofJob(this.id, this.request.jobId, network === 'none');
+    const { name, subnet } = await networks.ofJob(this.id, this.request.jobId, network === 'none');
     this.#made.unshift({ [Symbol.asyncDispose]: () => this.host.docker.removeNetwork(name) });
-    return { network: name };
+    if (this.host.engine !== 'Podman') return { network: name };
+    // Podman's names are told by a server on the host, which is closed to builds.
+    const hosts = services.map((service, index) => [service.name, addressIn(subnet, index + 1)] as const);
+    return { network: name, hosts: Object.fromEntries(hosts) };
   }
 
   async #dispose(): Promise<void> {

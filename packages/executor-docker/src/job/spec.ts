@@ -7,10 +7,12 @@ import type { JobFolders } from './folders.js';
 
 const capabilitiesTaken = ['NET_RAW', 'MKNOD'];
 
-/** Where a container stands: the network by the daemon's name, and the names of its services. */
+/** Where a container stands. */
 export interface Place {
+  /** By the daemon's name. */
   readonly network: string;
-  readonly extraHosts?: readonly string[];
+  /** Addresses of services by name, where the engine does not make their names known in a way that reaches containers. */
+  readonly hosts?: Readonly<Record<string, string>>;
 }
 
 export interface JobSpecParts {
@@ -35,7 +37,7 @@ export function jobSpec({ image, request, labels, folders, options, place }: Job
       ...limits(request.limits, options.defaultPids),
       ...confinement(hardened),
       ...(hardened ? { ReadonlyRootfs: true } : {}),
-      NetworkMode: place.network,
+      ...standing(place),
       Binds: [
         `${folders.workspace}:${insidePaths.workspace}`,
         `${folders.home}:${insidePaths.home}`,
@@ -61,11 +63,16 @@ export function toolSpec(parts: Omit<JobSpecParts, 'options'> & { readonly binds
       ...limits(request.limits, 1024),
       ...confinement(true),
       ReadonlyRootfs: true,
-      NetworkMode: place.network,
+      ...standing(place),
       Binds: [`${folders.workspace}:${insidePaths.workspace}`, `${folders.home}:${insidePaths.home}`, ...binds],
       Tmpfs: { '/tmp': 'mode=1777,nosuid,nodev' },
     },
   };
+}
+
+export function standing({ network, hosts }: Place): HostSpec {
+  const extra = Object.entries(hosts ?? {}).map(([name, address]) => `${name}:${address}`);
+  return { NetworkMode: network, ...(extra.length > 0 && { ExtraHosts: extra }) };
 }
 
 export function confinement(dropAll: boolean): HostSpec {

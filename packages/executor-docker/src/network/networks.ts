@@ -36,14 +36,23 @@ export class Networks {
     this.#rules = rules;
   }
 
-  /** Sets the rules, or tells in words why they cannot be set. */
-  static async open(settings: NetworksSettings): Promise<Networks | string> {
-    if (process.getuid?.() !== 0) return 'only root can close the host to builds by rule';
+  /**
+   * Sets the rules, or tells in sentences why they cannot be set, and what mends it. `sameNetwork`: whether the daemon makes
+   * its bridges where the agent sets its rules.
+   */
+  static async open(settings: NetworksSettings, sameNetwork: boolean): Promise<Networks | string> {
+    if (process.getuid?.() !== 0) {
+      return 'only root can close the host to builds by rule. Run the agent as root, with nftables: apt-get install nftables.';
+    }
+    if (!sameNetwork) {
+      return 'the daemon is in another network namespace than the agent, where rules of the agent close nothing. Run both in one: an agent in a container with `--network host`.';
+    }
     const rules = new BridgeRules(ownerMark(settings.owner));
     try {
       await rules.set();
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      const said = error instanceof Error ? error.message : String(error);
+      return `no rule can be set that closes the host to builds (${said}). Install nftables: apt-get install nftables.`;
     }
     return new Networks(settings, rules);
   }
@@ -57,8 +66,8 @@ export class Networks {
     return this.#shared;
   }
 
-  /** Makes a network for one job; `internal` has no way out. Resolves with its name. */
-  async ofJob(sandbox: SandboxId, job: JobId, internal: boolean): Promise<string> {
+  /** Makes a network for one job; `internal` has no way out. */
+  async ofJob(sandbox: SandboxId, job: JobId, internal: boolean): Promise<MadeNetwork> {
     const name = `ritmo-${sandbox}`;
     const labels = labelsOf(this.#owner, sandbox, job, 'network');
     return await this.#make({
@@ -96,16 +105,17 @@ export class Networks {
     if (there.some((network) => network.name === name)) return name;
     const labels = { [labelNames.owner]: this.#owner, [labelNames.role]: sharedRole };
     const bridge = () => this.#rules.sharedBridge;
-    return await this.#make({ name, bits: sharedBits, labels, internal: false, talk: false, bridge });
+    await this.#make({ name, bits: sharedBits, labels, internal: false, talk: false, bridge });
+    return name;
   }
 
-  #make(request: NetworkRequest): Promise<string> {
+  #make(request: NetworkRequest): Promise<MadeNetwork> {
     const made = this.#queue.then(() => this.#makeNow(request));
     this.#queue = made.catch(() => undefined);
     return made;
   }
 
-  async #makeNow({ name, bits, labels, internal, talk, bridge }: NetworkRequest): Promise<string> {
+  async #makeNow({ name, bits, labels, internal, talk, bridge }: NetworkRequest): Promise<MadeNetwork> {
     const used = (await this.#docker.listNetworks()).flatMap(({ subnets }) => subnets);
     let number = 0;
     let ruleTries = 0;
@@ -124,7 +134,7 @@ export class Networks {
           },
           Labels: labels,
         });
-        return name;
+        return { name, subnet };
       } catch (error) {
         if (error instanceof DockerError && /iptables failed/i.test(error.message) && ++ruleTries <= mostRuleTries) {
           await sleep(ruleWaitMs);
@@ -145,6 +155,12 @@ export class Networks {
 /** Chains of the daemon are gone for a moment while a firewall is loaded anew, or another daemon of this host starts. */
 const mostRuleTries = 10;
 const ruleWaitMs = 200;
+
+export interface MadeNetwork {
+  readonly name: string;
+  /** As `10.231.16.0/27`; its first address is the gateway's. */
+  readonly subnet: string;
+}
 
 interface NetworkRequest {
   readonly name: string;

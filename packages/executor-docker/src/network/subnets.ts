@@ -19,6 +19,11 @@ export function* freeSubnets(range: string, bits: number, used: readonly string[
   }
 }
 
+/** The address that comes so many after the gateway's, which is the first. */
+export function addressIn(subnet: string, number: number): string {
+  return text(parse(subnet).first + 1 + number);
+}
+
 /** The subnets that the interfaces of this host are in. */
 export function hostSubnets(): string[] {
   const ofInterfaces = Object.values(networkInterfaces())

@@ -1,6 +1,6 @@
 import { type PrepareScope, RitmoError, type ServiceRequest } from '@ritmo/agent-core/executor';
 import { connect } from 'node:net';
-import { confinement, limits } from '../job/spec.js';
+import { confinement, limits, type Place, standing } from '../job/spec.js';
 import type { Job } from '../job/job.js';
 import { insidePaths } from '../supervisor/script.js';
 
@@ -22,12 +22,12 @@ export class ServiceGroup implements AsyncDisposable {
    * Brings the images, starts all and waits until each is ready; leaves nothing when that fails.
    * @throws RITMO_SERVICE_FAILED
    */
-  static async start(job: Job, network: string, scope: PrepareScope): Promise<ServiceGroup> {
+  static async start(job: Job, place: Place, scope: PrepareScope): Promise<ServiceGroup> {
     const group = new ServiceGroup(job);
     const over = new AbortController();
     const signal = AbortSignal.any([scope.signal, job.signal, over.signal]);
     try {
-      const starting = job.request.services.map((service) => group.#start(service, network, { ...scope, signal }));
+      const starting = job.request.services.map((service) => group.#start(service, place, { ...scope, signal }));
       try {
         await Promise.all(starting);
       } catch (error) {
@@ -47,7 +47,9 @@ export class ServiceGroup implements AsyncDisposable {
     await Promise.all(this.#containers.map((id) => this.#job.host.docker.removeContainer(id)));
   }
 
-  async #start(service: ServiceRequest, network: string, scope: PrepareScope): Promise<void> {
+  async #start(service: ServiceRequest, place: Place, scope: PrepareScope): Promise<void> {
+    const { network, hosts } = place;
+    const address = hosts?.[service.name];
     const { docker, images, options } = this.#job.host;
     const image = await images.ensure(service.image, scope);
     const { Memory, ...rest } = limits(service.limits, options.defaultPids);
@@ -63,14 +65,21 @@ export class ServiceGroup implements AsyncDisposable {
           ...(Memory === undefined ? {} : { Memory }),
           ...confinement(false),
           Init: true,
-          NetworkMode: network,
+          ...standing(place),
           LogConfig: logDriver,
           ...(service.limits.tmpBytes === undefined
             ? {}
             : { Tmpfs: { '/tmp': `size=${service.limits.tmpBytes},mode=1777` } }),
           Binds: service.workspace ? [`${this.#job.folders.workspace}:${insidePaths.workspace}`] : [],
         },
-        NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: [service.name] } } },
+        NetworkingConfig: {
+          EndpointsConfig: {
+            [network]: {
+              Aliases: [service.name],
+              ...(address !== undefined && { IPAMConfig: { IPv4Address: address } }),
+            },
+          },
+        },
       },
       scope.signal,
     );

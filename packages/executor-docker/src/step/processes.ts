@@ -1,5 +1,13 @@
 import { type Clock, RitmoError, type StopTarget } from '@ritmo/agent-core/executor';
-import { type GroupView, innermostPid, isRunning, type ProcessInfo, readProcess, signalPid } from '@ritmo/host-linux';
+import {
+  type GroupView,
+  innermostPid,
+  isRunning,
+  type ProcessInfo,
+  readProcess,
+  signalPid,
+  signalProcess,
+} from '@ritmo/host-linux';
 
 const survivorMs = 10_000;
 
@@ -59,6 +67,13 @@ export class ContainerProcesses implements StopTarget<ProcessInfo> {
 
   async kill(): Promise<void> {
     await this.end();
+  }
+
+  /** Kills what serves to run steps, and with the init all of the container; false where only the daemon may. */
+  endContainer(): boolean {
+    if (this.#insideKill !== undefined) return false;
+    for (const own of this.#own) signalProcess(own, 'SIGKILL');
+    return true;
   }
 
   /** Ends all of the step, and resolves with the number of them when nothing is left. */

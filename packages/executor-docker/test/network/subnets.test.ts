@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { freeSubnets } from '../../src/network/subnets.js';
+import { addressIn, freeSubnets } from '../../src/network/subnets.js';
 
 test('gives subnets of the range that nobody uses', () => {
   const used = ['10.231.0.0/20', '10.231.16.32/27', 'fe80::/64'];
@@ -15,4 +15,9 @@ test('gives none where all are taken', () => {
 
 test('has room for more than 60 jobs at once', () => {
   expect([...freeSubnets('10.231.0.0/16', 27, ['10.231.0.0/20'])].length).toBeGreaterThan(1_000);
+});
+
+test('counts addresses from the one after the gateway', () => {
+  expect(addressIn('10.231.16.64/27', 1)).toBe('10.231.16.66');
+  expect(addressIn('10.231.255.224/27', 29)).toBe('10.231.255.254');
 });

@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -7,6 +8,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type DaemonNetwork, type NetworkKind, openNetwork } from './daemon-network.js';
 
 const startMs = 60_000;
 const stopMs = 30_000;
@@ -14,6 +16,8 @@ const stopMs = 30_000;
 /** A Docker daemon of the tests' own. */
 export interface TestDaemon extends AsyncDisposable {
   readonly socket: string;
+  /** Path of its network namespace; undefined where that is the host's. */
+  readonly namespace: string | undefined;
   /** Ends the daemon at once; its containers go with `[Symbol.asyncDispose]`. */
   kill(): Promise<void>;
   /** Starts it again over the same folders; resolves once it answers. */
@@ -27,33 +31,35 @@ export function findDockerd(): string | undefined {
 }
 
 /** Starts a daemon with folders of its own; disposing it removes them. */
-export async function startDaemon(dockerd: string): Promise<TestDaemon> {
+export async function startDaemon(dockerd: string, kind: NetworkKind = 'own'): Promise<TestDaemon> {
   const folder = await mkdtemp(join(tmpdir(), 'dockerd-'));
   // Who may use the socket may come to it.
   await chmod(folder, 0o711);
   const socket = join(folder, 'docker.sock');
-  let daemon = start(dockerd, folder, socket);
+  const network = openNetwork(kind, `testd${randomBytes(5).toString('hex')}`);
+  let daemon = start(dockerd, folder, socket, network);
   const ready = async () => {
     try {
       await untilItAnswers(daemon, socket);
     } catch (error) {
-      await stop(daemon, folder);
+      await stop(daemon, folder, network);
       throw error;
     }
   };
   await ready();
   return {
     socket,
+    namespace: network.namespace,
     kill: () => end(daemon, 'SIGKILL'),
     restart: async () => {
       // What a daemon that was killed left behind is in the way of the next; the shims keep the containers.
       for (const pid of processesOf(folder, '/containerd.toml')) process.kill(pid, 'SIGKILL');
       const stale = ['docker.sock', 'pid', 'exec/containerd/containerd.pid'];
       for (const name of stale) await rm(join(folder, name), { force: true });
-      daemon = start(dockerd, folder, socket);
+      daemon = start(dockerd, folder, socket, network);
       await ready();
     },
-    [Symbol.asyncDispose]: () => stop(daemon, folder),
+    [Symbol.asyncDispose]: () => stop(daemon, folder, network),
   };
 }
 
@@ -69,13 +75,14 @@ async function untilItAnswers(daemon: ChildProcess, socket: string): Promise<voi
   }
 }
 
-function start(dockerd: string, folder: string, socket: string): ChildProcess {
+function start(dockerd: string, folder: string, socket: string, network: DaemonNetwork): ChildProcess {
   const args = [
     ...['--host', `unix://${socket}`, '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
-    ...['--pidfile', join(folder, 'pid'), '--log-level', 'warn'],
+    ...['--pidfile', join(folder, 'pid'), '--log-level', 'warn', ...network.options],
   ];
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
-  return spawn(dockerd, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
+  const [program, ...all] = [...network.enter, dockerd, ...args] as [string, ...string[]];
+  return spawn(program, all, { stdio: ['ignore', 'ignore', 'pipe'], env });
 }
 
 async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> {
@@ -87,13 +94,14 @@ async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   clearTimeout(kill);
 }
 
-async function stop(daemon: ChildProcess, folder: string): Promise<void> {
+async function stop(daemon: ChildProcess, folder: string, network: DaemonNetwork): Promise<void> {
   await end(daemon, 'SIGTERM');
   for (const pid of processesOf(folder)) process.kill(pid, 'SIGKILL');
   for (let paths = mountsBelow(folder); paths.length > 0; paths = mountsBelow(folder)) {
     for (const path of paths) await once(spawn('umount', ['-l', path], { stdio: 'ignore' }), 'exit');
   }
-  removeBridges(folder);
+  if (network.namespace === undefined) removeBridges(folder);
+  network[Symbol.dispose]();
   await rm(folder, { recursive: true, force: true });
 }
 

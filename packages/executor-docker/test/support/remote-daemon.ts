@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findDockerd } from './daemon.js';
+import { type DaemonNetwork, openNetwork } from './daemon-network.js';
 import { freePort } from './registry.js';
 
 const startMs = 60_000;
@@ -33,14 +34,11 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   if (dockerd === undefined) throw new Error('this test starts a dockerd, which needs root');
   const folder = await mkdtemp(join(tmpdir(), 'dockerd-remote-'));
   const port = await freePort();
-  // One of its own: told that it has none, a daemon deletes the one that others use.
-  const bridge = `rtmt${port}`;
-  execFileSync('ip', ['link', 'add', bridge, 'type', 'bridge']);
-  execFileSync('ip', ['address', 'add', `${addressOf(port)}/29`, 'dev', bridge]);
+  const network = openNetwork('bridge', `rtmt${port}`);
   const tls = certificates === undefined ? [] : tlsOptions();
   const args = [
     ...['--host', `tcp://127.0.0.1:${port}`, '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
-    ...['--pidfile', join(folder, 'pid'), '--bridge', bridge, '--iptables=false', '--log-level', 'warn', ...tls],
+    ...['--pidfile', join(folder, 'pid'), '--log-level', 'warn', ...network.options, ...tls],
   ];
   // What TLS needs is read before it is hidden: it lies in the same place.
   const keep = certificates === undefined ? ':' : 'cp -r "$3" /run/ritmo-test-certificates';
@@ -61,7 +59,7 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   const until = Date.now() + startMs;
   while (!(await answers(port, certificates))) {
     if (daemon.exitCode !== null || Date.now() > until) {
-      await stop(daemon, folder, bridge);
+      await stop(daemon, folder, network);
       throw new Error(`dockerd did not start: ${log.join('').slice(-2_000)}`);
     }
     await sleep(50);
@@ -69,7 +67,7 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   return {
     address: `tcp://127.0.0.1:${port}`,
     pid: daemon.pid ?? 0,
-    [Symbol.asyncDispose]: () => stop(daemon, folder, bridge),
+    [Symbol.asyncDispose]: () => stop(daemon, folder, network),
   };
 }
 
@@ -78,17 +76,11 @@ function tlsOptions(): string[] {
   return ['--tlsverify', '--tlscacert', path('ca'), '--tlscert', path('server-cert'), '--tlskey', path('server-key')];
 }
 
-/** In a subnet for each port. */
-function addressOf(port: number): string {
-  const number = (port % 8192) * 8 + 1;
-  return `10.253.${Math.floor(number / 256)}.${number % 256}`;
-}
-
-async function stop(daemon: ChildProcess, folder: string, bridge: string): Promise<void> {
+async function stop(daemon: ChildProcess, folder: string, network: DaemonNetwork): Promise<void> {
   await end(daemon, 'SIGTERM');
   // Its mounts go with the last process of its namespace.
   for (const pid of processesOf(folder)) process.kill(pid, 'SIGKILL');
-  execFileSync('ip', ['link', 'delete', bridge]);
+  network[Symbol.dispose]();
   await rm(folder, { recursive: true, force: true });
 }
 

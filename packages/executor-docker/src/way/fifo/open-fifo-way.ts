@@ -11,11 +11,14 @@ import { FifoWay } from './fifo-way.js';
 /** Tries the way over FIFOs in folders that daemon and agent share. Rejects with RITMO_EXECUTOR_UNAVAILABLE. */
 export async function openFifoWay(opening: OpeningHost): Promise<OpenedWay> {
   const { daemon, options, host, sandboxes, memory, pool, images, users, tools, imageOf } = opening;
-  const networks = await Networks.open({
-    docker: daemon.client,
-    owner: host.ownerId,
-    addressRange: options.addressRange,
-  });
+  const tried = await tryOut(
+    { docker: daemon.client, clock: host.clock, log: host.log, tools, ownerId: host.ownerId },
+    memory.path,
+  );
+  const networks = await Networks.open(
+    { docker: daemon.client, owner: host.ownerId, addressRange: options.addressRange },
+    tried.sameNetwork,
+  );
   try {
     const noVolumes =
       options.diskLimit === 'watch'
@@ -24,6 +27,7 @@ export async function openFifoWay(opening: OpeningHost): Promise<OpenedWay> {
     const diskKind = noVolumes === undefined ? 'volume' : 'watched';
     const jobs: JobHost = {
       docker: daemon.client,
+      engine: daemon.info.engine,
       clock: host.clock,
       log: host.log,
       options,
@@ -35,16 +39,13 @@ export async function openFifoWay(opening: OpeningHost): Promise<OpenedWay> {
       networks: typeof networks === 'string' ? undefined : networks,
       imageOf,
     };
-    await tryOut(jobs, memory.path);
     const offered = { bridges: typeof networks !== 'string', disk: true, recover: true };
     return {
       way: new FifoWay({ jobs, sandboxes, memory, pool }),
       capabilities: capabilitiesOf(daemon, options, offered),
       facts: { ...factsOf(daemon), way: 'fifo', fifoWay: true, diskLimit: diskKind, secretsIn: memory.kind },
       warnings: [
-        ...(typeof networks === 'string'
-          ? [`Networks are not offered: ${networks}. Run the agent as root, with nftables: apt-get install nftables.`]
-          : []),
+        ...(typeof networks === 'string' ? [`Networks are not offered: ${networks}`] : []),
         ...(noVolumes === undefined || options.diskLimit === 'watch'
           ? []
           : [
