@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeBusyboxImage } from './support/images.js';
 import { type Box, Worker } from './support/host.js';
@@ -87,6 +90,37 @@ it('lets a step gain no rights, reach no engine and make no device', async () =>
   expect(text).toMatch(/docker\.sock: No such file/);
   expect(text).toMatch(/mknod: .*Operation not permitted/);
   expect(text).toMatch(/mount: .*(permission denied|Operation not permitted|can't find|No such)/i);
+});
+
+it('shows of the host what the policy of the operator names, and read-only unless it says otherwise', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ritmo-bind-'));
+  try {
+    for (const name of ['one', 'two']) {
+      await mkdir(join(folder, name));
+      await writeFile(join(folder, name, 'file'), `${name}\n`);
+    }
+    await using bound = await Worker.open({
+      binds: [
+        { source: join(folder, 'one'), target: '/srv/one' },
+        { source: join(folder, 'two'), access: 'read-write' },
+      ],
+    });
+    await using box = await bound.box();
+    const script = `cat /srv/one/file; echo x > /srv/one/file; echo changed > ${folder}/two/file; ls ${folder}`;
+    const { text } = await box.sh(script);
+    expect(text).toMatch(/^one\n/);
+    expect(text).toContain('Read-only file system');
+    expect(text).toMatch(/^two\n$/m);
+    expect(await readFile(join(folder, 'two/file'), 'utf8')).toBe('changed\n');
+    expect(await readFile(join(folder, 'one/file'), 'utf8')).toBe('one\n');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  await using plain = await worker.box();
+  const mounts = (await plain.sh('cut -d " " -f 2 /proc/mounts')).text.split('\n');
+  const given = ['/workspace', '/run/ritmo/home', '/run/ritmo/private', '/run/ritmo/supervisor'];
+  const system = /^\/(proc|sys|dev)(\/|$)|^\/etc\/(resolv.conf|hostname|hosts)$|^\/sbin\/docker-init$|^\/?$/;
+  expect(mounts.filter((path) => !system.test(path)).toSorted()).toEqual(given.toSorted());
 });
 
 it('under the profile hardened runs as nobody in particular, on a read-only root, with no capability', async () => {

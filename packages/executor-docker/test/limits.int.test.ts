@@ -48,6 +48,15 @@ it('bounds /tmp and /dev/shm by their sizes', async () => {
   await using box = await worker.box({ limits: { tmpBytes: 4 * MiB, shmBytes: 2 * MiB } });
   const { text } = await box.sh("df -k /tmp /dev/shm | awk 'NR > 1 { print $2 }'");
   expect(text).toBe('4096\n2048\n');
+  for (const [folder, kib] of [
+    ['/tmp', 4096],
+    ['/dev/shm', 2048],
+  ] as const) {
+    const full = await box.sh(`dd if=/dev/zero of=${folder}/big bs=1024`);
+    expect(full.exit).toEqual({ status: 'exited', code: 1 });
+    expect(full.text).toContain('No space left on device');
+    expect((await box.sh(`wc -c < ${folder}/big; rm ${folder}/big`)).text).toBe(`${kib * 1024}\n`);
+  }
 });
 
 it('holds a step to its share of the processors', async () => {

@@ -6,6 +6,7 @@ import { busyboxImage, makeBusyboxImage } from './support/images.js';
 import { Worker } from './support/host.js';
 
 const run = promisify(execFile);
+const MiB = 2 ** 20;
 let worker: Worker;
 beforeAll(async () => {
   await makeBusyboxImage();
@@ -55,6 +56,32 @@ it('waits until the command of a service says that it is ready', async () => {
     services: [service('slow', 'sleep 1; : > /workspace/was-ready; : > /ready; sleep 600', { ready, workspace: true })],
   });
   expect((await box.sh('ls')).text).toBe('was-ready\n');
+});
+
+it('holds services to their limits, and shows them nothing of the job that they did not ask for', async () => {
+  const limits = { memoryBytes: 32 * MiB, pids: 16, cpus: 0.5, tmpBytes: 4 * MiB };
+  const script =
+    'dd if=/dev/zero of=/tmp/fill bs=1M 2>/dev/null; : > /filled; tail /dev/zero; echo $? > /tried; sleep 600';
+  const ready = { command: ['/bin/sh', '-c', '[ -e /filled ] && [ -e /tried ]'], timeoutMs: 30_000 };
+  await using box = await worker.box({ services: [service('small', script, { limits, ready })] });
+  const filter = `label=dev.ritmo.sandbox=${box.sandbox.id}`;
+  const { stdout } = await run('/usr/bin/docker', [
+    'ps',
+    '-q',
+    '--filter',
+    filter,
+    '--filter',
+    'label=dev.ritmo.role=service',
+  ]);
+  const id = stdout.trim();
+  const inside = async (command: string) =>
+    (await run('/usr/bin/docker', ['exec', id, '/bin/sh', '-c', command])).stdout;
+  expect(await inside('du -m /tmp/fill | cut -f 1; cat /tried; ls -d /workspace /run/ritmo 2>/dev/null; id -u')).toBe(
+    '4\n137\n0\n',
+  );
+  const format = '{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}}';
+  const { stdout: held } = await run('/usr/bin/docker', ['inspect', '--format', format, id]);
+  expect(held).toBe(`${limits.memoryBytes} ${limits.memoryBytes} 16\n`);
 });
 
 it('says what a service printed when it ends at once, or does not become ready', async () => {
