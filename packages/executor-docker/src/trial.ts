@@ -81,7 +81,7 @@ function remedyOf(message: string): string | undefined {
     return "Install the init of Podman's containers: apt-get install catatonit.";
   }
   if (/setting rlimit/i.test(message)) {
-    return 'Podman gives containers higher limits than it has itself: set `default_ulimits = ["nofile=1024:1024"]` below `[containers]` in /etc/containers/containers.conf.';
+    return 'Podman gives containers higher limits than it has itself: set `default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]` below `[containers]` in /etc/containers/containers.conf.';
   }
   return undefined;
 }
