@@ -18,6 +18,9 @@ export type Invocation =
   /** Help or version, printed already. */
   | { readonly kind: 'done' };
 
+/** Columns that what is said of a flag has at least, before it is left to the terminal. */
+const leastHelpColumns = 12;
+
 const afterHelp = `
 Every flag has an environment variable (--max-concurrent is RITMO_MAX_CONCURRENT) and a key in the config file
 (maxConcurrent). A flag wins over its variable, the variable over the file.`;
@@ -111,6 +114,7 @@ function quiet(command: Commander, io: Io): void {
     throw error.exitCode === 0 ? error : usage(error, command);
   });
   command.showSuggestionAfterError(true);
+  command.configureHelp({ minWidthToWrap: leastHelpColumns });
   command.configureOutput({
     writeOut: (text) => io.out.write(text),
     // Errors are told once, by whoever catches ours.
@@ -122,6 +126,7 @@ function quiet(command: Commander, io: Io): void {
 
 function optionLines(command: Commander): string {
   const help = command.createHelp();
+  help.minWidthToWrap = leastHelpColumns;
   help.helpWidth = command.configureOutput().getOutHelpWidth?.() ?? 80;
   const shown = help.visibleOptions(command);
   const width = Math.max(...shown.map((option) => help.optionTerm(option).length));

@@ -2,6 +2,7 @@ import { type Code, isCode } from '@ritmo/protocol/codes';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { TerminalFilter } from '@ritmo/protocol';
 import type { Output } from './io.js';
+import { wrapped } from './render/wrap.js';
 
 /** Any error as one of ours; those of other packages keep their code. */
 export function asRitmoError(error: unknown): RitmoError {
@@ -19,7 +20,7 @@ export function showError(error: unknown, err: Output): void {
   const { red, dim } = err.style;
   const [first = '', ...rest] = plain.push(message).split('\n');
   // The code ends the sentence; of several lines, the first.
-  err.write(`${red('error:')} ${first} ${dim(`(${code})`)}\n`);
+  err.write(wrapped(`${red('error:')} ${first} ${dim(`(${code})`)}\n`, err));
   for (const line of rest) err.write(`  ${line}\n`);
-  if (hint !== '') err.write(`${dim(`hint: ${plain.push(hint)}`)}\n`);
+  if (hint !== '') err.write(wrapped(`${dim(`hint: ${plain.push(hint)}`)}\n`, err));
 }

@@ -27,6 +27,15 @@ describe('a job file', () => {
     });
   });
 
+  test('that is not there may be meant to be another', async () => {
+    await expect(readJob(join(folder, 'hello.yml'))).rejects.toMatchObject({
+      message: `The job file ${join(folder, 'hello.yml')} is not there.`,
+      hint: `Did you mean ${join(folder, 'hello.yaml')}?`,
+    });
+    await expect(readJob(join(folder, 'nothing-like-it'))).rejects.toMatchObject({ hint: 'Check the path.' });
+    await expect(readJob('/no/such/folder/x.yaml')).rejects.toMatchObject({ hint: 'Check the path.' });
+  });
+
   test('that is a folder is told so', async () => {
     await expect(readJob(folder)).rejects.toMatchObject({
       code: 'RITMO_USAGE',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { commands } from '../src/commands/index.js';
 import { readCommandLine } from '../src/program.js';
-import { memoryIo } from './support/output.js';
+import { memoryIo, memoryOutput } from './support/output.js';
 
 const read = (line: string) => readCommandLine(line.split(' ').filter(Boolean), commands, '1.2.3', memoryIo());
 
@@ -40,6 +40,15 @@ describe('the command line', () => {
       expect(readCommandLine(line.split(' '), commands, '1.2.3', io)).toEqual({ kind: 'done' });
       expect(io.out.text).toContain(text);
       expect(io.err.text).toBe('');
+    }
+  });
+
+  test.each([60, 80, 200])('breaks its help between words in a window of %d columns', (columns) => {
+    for (const line of ['--help', 'start --help', 'exec --help']) {
+      const io = { ...memoryIo(), out: memoryOutput({ terminal: true, columns }) };
+      readCommandLine(line.split(' '), commands, '1.2.3', io);
+      const broken = io.out.text.split('\n').filter((one) => one.startsWith('  -') && one.length > columns);
+      expect(broken).toEqual([]);
     }
   });
 

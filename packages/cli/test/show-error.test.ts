@@ -16,6 +16,12 @@ describe('an error', () => {
     );
   });
 
+  test('is broken between words on a terminal that is too narrow for it', () => {
+    const err = memoryOutput({ terminal: true, columns: 40 });
+    showError(new RitmoError('RITMO_USAGE', 'That is wrong in more than one way.', { hint: 'Do this.' }), err);
+    expect(err.text).toBe('error: That is wrong in more than one\n  way. (RITMO_USAGE)\nhint: Do this.\n');
+  });
+
   test('of several lines has its code on the first', () => {
     expect(shown(new RitmoError('RITMO_USAGE', 'Two:\na\nb', { hint: 'x' }))).toBe(
       'error: Two: (RITMO_USAGE)\n  a\n  b\nhint: x\n',

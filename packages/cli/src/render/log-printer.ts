@@ -4,6 +4,7 @@ import { type Ending, finalLine } from './final-line.js';
 import { LogView } from './log-view.js';
 import { stepTree } from './step-tree.js';
 import { jsonText } from './json-text.js';
+import { wrapped } from './wrap.js';
 
 /** Prints a job's log as it comes, for a person or as raw records. */
 export interface LogPrinter extends Disposable {
@@ -45,7 +46,7 @@ export function logPrinter(
       view.close();
       view[Symbol.dispose]();
       if (out.terminal) out.write(stepTree(ending.steps, out));
-      out.write(finalLine(ending, out.style));
+      out.write(wrapped(finalLine(ending, out.style), out));
     },
     [Symbol.dispose]: () => view[Symbol.dispose](),
   };

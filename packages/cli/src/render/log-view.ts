@@ -1,6 +1,7 @@
 import { type LogRecord, type LogStepEnd, oneLine, showDuration, TerminalFilter } from '@ritmo/protocol';
 import type { Output } from '../io.js';
 import { StatusLine } from './status-line.js';
+import { wrapped } from './wrap.js';
 
 /** How the agent closes a log; the last line of ours says it again, in colour and with the hint apart. */
 const closingNote = /^(succeeded in |(failed|cancelled|timed out|errored)(: |$))/;
@@ -129,7 +130,7 @@ export class LogView implements Disposable {
     this.close();
     const { dim, red, yellow } = this.#out.style;
     const text = `· ${oneLine(message)}`;
-    this.#write(`${{ info: dim, warn: yellow, error: red }[level](text)}\n`);
+    this.#write(`${{ info: dim, warn: yellow, error: red }[level](wrapped(text, this.#out))}\n`);
   }
 
   /** The name of a step in a line of a terminal that holds `taken` characters beside it; whole where lines have no end. */

@@ -19,6 +19,11 @@ const end = (t: number, rest: object = { code: 0 }): LogRecord => ({ t, k: 'end'
 const note = (m: string, level: 'info' | 'warn' | 'error' = 'info'): LogRecord => ({ t: 0, k: 'note', level, m });
 
 describe('the log of a build', () => {
+  test('breaks notes of the agent between words', () => {
+    const text = shown([note('process sandbox: bubblewrap, a user of its own')], { terminal: true, columns: 40 });
+    expect(text).toBe('· process sandbox: bubblewrap, a user of\n  its own\n');
+  });
+
   test('shows steps with names, commands and times, and their output as it came', () => {
     const text = shown([
       { k: 'log', v: 1, job: 'j', epoch: 1, start: '2026-01-01T00:00:00Z' },
