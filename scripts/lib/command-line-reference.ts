@@ -54,4 +54,18 @@ Each setting is a flag, an environment variable and a key of the YAML file that 
 variable, the variable over the file. A switch takes no value as a flag (\`--no-…\` turns it off) and \`true\` or \`false\` elsewhere.
 A setting that may stand several times is a list, or a map, in the file; in its variable the entries stand between commas.
 A variable that is no setting and looks like one is named on stderr.
+
+A config file has the keys of \`start\` below. It is checked as a whole, each mistake with its line, before anything is done:
+
+\`\`\`yaml
+apiServer: ci.example.org
+tokenFile: /etc/ritmo-agent/token
+isolation: [docker, process] # the first is the default
+labels: { zone: eu, class: large }
+maxConcurrent: 4
+executorOptions:
+  docker: { defaultImage: "debian:12-slim", allowedImages: ["docker.io/library/**"] }
+drainTimeout: 30m
+healthAddr: "127.0.0.1:9090"
+\`\`\`
 `;
