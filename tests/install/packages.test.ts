@@ -89,12 +89,16 @@ it('`npx @ritmo/agent-cli exec` runs a job in an empty folder, with less than 36
   expect(bytesBelow(modules) / megabyte).toBeLessThan(36);
 });
 
-it('the library with all that it needs weighs less than 16 MB', async () => {
+it('the library with all that it needs weighs less than 16 MB, and its errors have their name', async () => {
   const consumer = await install(join(folder, 'library'), 'npm', dirname(process.execPath), url(), [
     '@ritmo/agent-core',
   ]);
   // zod and undici are 8 MB of it.
   expect(bytesBelow(join(consumer.folder, 'node_modules')) / megabyte).toBeLessThan(16);
+  // What a program shows of an error that it does not catch.
+  const wrong = "new (require('@ritmo/agent-core').RitmoError)('RITMO_USAGE', 'That is wrong.')";
+  const shown = await consumer.run('node', '-p', `require('node:util').inspect(${wrong})`);
+  expect(shown).toMatch(/^RitmoError: That is wrong\./);
 });
 
 it('covers every package of the repository', () => {

@@ -7,13 +7,19 @@ export type CaseStatus = 'passed' | 'refused' | 'failed' | 'not-applicable';
 
 /** What a case came to. */
 export interface CaseResult<Group extends string = string> {
+  /** Id of the case. */
   readonly id: string;
+  /** What it is about. */
   readonly group: Group;
+  /** What is promised. */
   readonly title: string;
+  /** Whether it is kept. */
   readonly status: CaseStatus;
+  /** How long it took, in milliseconds. */
   readonly durationMs: number;
   /** Why it failed, or does not apply. */
   readonly reason?: string;
+  /** What it rejected with. */
   readonly error?: Error;
 }
 

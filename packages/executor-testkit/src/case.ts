@@ -19,6 +19,7 @@ export const groups = [
   'limits',
   'hostile',
 ] as const;
+/** What a case is about. */
 export type Group = (typeof groups)[number];
 
 /** One promise of the contract, as data. */

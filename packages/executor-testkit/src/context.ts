@@ -13,15 +13,21 @@ import type { ConformanceSubject } from './subject.js';
 import { TestSandbox } from './test-sandbox.js';
 import { within } from '@ritmo/conformance';
 
+/** An executor, and what it was lent. */
 export interface OpenedExecutor {
+  /** As the subject opened it. */
   readonly executor: Executor;
+  /** Its owner and its state folder. */
   readonly host: ExecutorHost;
 }
 
 /** What a case works with. Everything made through it is disposed when the case ends, the newest first. */
 export class CaseContext implements AsyncDisposable {
+  /** What is checked. */
   readonly subject: ConformanceSubject;
+  /** The executor of this case. */
   readonly executor: Executor;
+  /** What it was lent. */
   readonly host: ExecutorHost;
   readonly #ledger: Ledger;
   #slots = 0;
@@ -94,10 +100,12 @@ export class CaseContext implements AsyncDisposable {
     };
   }
 
+  /** A volume that is given back when the case ends. */
   async allocate(request = this.request(), scope = this.scope(), executor = this.executor): Promise<WorkspaceVolume> {
     return this.owned(await this.within('allocate', 60_000, executor.allocate(request, scope)));
   }
 
+  /** A sandbox that is disposed when the case ends. */
   async prepare(
     request: SandboxRequest,
     volume: WorkspaceVolume,

@@ -38,11 +38,12 @@ export async function loadSubject(
   };
 }
 
+const isPath = (name: string) => name.includes('/') && !name.startsWith('@');
+
 async function load(name: string): Promise<Readonly<Record<string, unknown>>> {
   let found = false;
   try {
-    const file =
-      name.includes('/') && !name.startsWith('@') ? resolve(name) : createRequire(resolve('here.js')).resolve(name);
+    const file = isPath(name) ? resolve(name) : createRequire(resolve('here.js')).resolve(name);
     await access(file);
     found = true;
     return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
@@ -51,8 +52,10 @@ async function load(name: string): Promise<Readonly<Record<string, unknown>>> {
     throw new RitmoError('RITMO_PLUGIN_INVALID', message, {
       cause: error,
       hint: found
-        ? 'It is there, and fails when it is imported.'
-        : 'Give a path with a slash in it (./plugin.js), or a package that is installed here.',
+        ? 'It is there, and fails when it is imported. TypeScript needs a loader: NODE_OPTIONS="--import tsx".'
+        : isPath(name)
+          ? 'Check the path; what is compiled has to be built first.'
+          : 'Give a path with a slash in it (./plugin.js), or a package that is installed here.',
     });
   }
 }

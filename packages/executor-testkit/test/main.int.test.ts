@@ -58,7 +58,7 @@ test.for([
   [[plugin, '--group', 'speed'], 'There is no group speed'],
   [[plugin], 'The options do not fit reference: root: must be text'],
   [[plugin, '--options', '/no/such.json'], 'cannot be read'],
-  [['./no-such-plugin.js'], 'cannot be loaded'],
+  [['./no-such-plugin.js'], 'what is compiled has to be built first'],
   [['no-such-package-of-anyone'], 'cannot be loaded'],
   [[witnessless], 'is not an executor plugin'],
 ] as const)('exits with 2 and says what is wrong with %j', async ([argv, message]) => {

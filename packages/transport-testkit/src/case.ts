@@ -17,12 +17,16 @@ export const groups = [
   'artifacts',
   'answers',
 ] as const;
+/** What a case is about. */
 export type Group = (typeof groups)[number];
 
 /** What decides whether a case applies: the abilities, and what the place can do besides. */
 export interface Facts extends TransportAbilities {
+  /** Its place can make a lease run out. */
   readonly lose: boolean;
+  /** Its place shows the artifacts that are stored. */
   readonly artifacts: boolean;
+  /** Its place can lose an answer. */
   readonly loseAnswer: boolean;
 }
 

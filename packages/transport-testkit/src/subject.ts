@@ -4,6 +4,7 @@ import type { Transport } from '@ritmo/agent-core';
 export interface TransportSubject {
   /** Shown in the report. */
   readonly name: string;
+  /** What the transport need not be able to do, and is. */
   readonly abilities: TransportAbilities;
   /** Makes an empty place; called once for each case, and disposed after it. */
   open(): Promise<TransportPlace>;
@@ -27,17 +28,23 @@ export interface TransportAbilities {
 
 /** A job of the kit: no more than this, so that it reads the same as JSON, in a job file and on the wire. */
 export interface KitJob {
+  /** As people see it. */
   readonly name: string;
+  /** Never run: the kit is the worker. */
   readonly steps: ReadonlyArray<{ readonly run: string }>;
+  /** Names of secrets that come with it. */
   readonly secrets: ReadonlyArray<{ readonly name: string }>;
   /** Handed out again when its worker is lost. */
   readonly onLost: 'requeue';
+  /** How often it may be handed out. */
   readonly attempts: number;
 }
 
 /** How a job ended, as those who look at the place see it. */
 export interface Ending {
+  /** `succeeded`, `failed`, `cancelled`, `timed_out` or `errored`. */
   readonly outcome: string;
+  /** Of the step that decided. */
   readonly exitCode?: number | undefined;
   /** Code of what went wrong. */
   readonly code?: string | undefined;

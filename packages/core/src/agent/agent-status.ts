@@ -4,27 +4,41 @@ import type { AgentState } from './state.js';
 
 /** Everything that explains what an agent does now, and why it may do nothing. JSON. */
 export interface AgentStatus {
+  /** Where it is in its life. */
   readonly state: AgentState;
   /** One sentence each: why it claims no jobs, or why it may get none. */
   readonly reasons: readonly string[];
+  /** Once it has registered. */
   readonly worker?: WorkerFacts;
 }
 
 /** What a registered worker knows of itself. Times are RFC 3339. */
 export interface WorkerFacts {
+  /** As the server knows it. */
   readonly id: string;
+  /** As people know it. */
   readonly name: string;
+  /** Of the agent. */
   readonly version: string;
+  /** Those that jobs can ask for. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Builds at once: most, taken, free. */
   readonly slots: { readonly max: number; readonly held: number; readonly free: number };
+  /** Whether it asks for jobs now. */
   readonly claiming: boolean;
+  /** Its builds, and how far each is. */
   readonly running: WorkerStatus['running'];
+  /** When a claim was last answered, and with how many jobs. */
   readonly lastClaim?: { readonly at: string; readonly offers: number };
+  /** How the server is reached. */
   readonly heartbeat: { readonly lastAnswer?: string; readonly failedInRow: number; readonly everyMs: number };
   /** Calls to the server that had to be repeated since the start, where the transport counts them. */
   readonly retries?: number;
+  /** Where the state directory lies, in bytes. */
   readonly disk?: { readonly freeBytes: number; readonly totalBytes: number; readonly minFreeBytes: number };
+  /** How each is. */
   readonly executors: Health['executors'];
+  /** Load of the machine, as heartbeats carry it. */
   readonly host: WorkerStatus['host'];
 }
 

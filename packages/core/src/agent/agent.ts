@@ -61,6 +61,7 @@ export class Agent implements AsyncDisposable {
     this.#endBySelf();
   }
 
+  /** Where it is in its life. */
   get state(): AgentState {
     return this.#machine.state;
   }
@@ -110,6 +111,7 @@ export class Agent implements AsyncDisposable {
     await this.#worker?.stopClaiming();
   }
 
+  /** Claims jobs again after `pause`. */
   async resume(): Promise<void> {
     if (this.state === 'running') return;
     this.#machine.go('running');
@@ -163,6 +165,7 @@ export class Agent implements AsyncDisposable {
     return worked.value;
   }
 
+  /** Stops, and waits until it has ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
@@ -176,6 +179,7 @@ export class Agent implements AsyncDisposable {
     return this;
   }
 
+  /** Forgets a listener. */
   off<Name extends keyof AgentEvents>(event: Name, listener: (...payload: AgentEvents[Name]) => void): this {
     this.#events.off(event, listener);
     return this;

@@ -11,7 +11,9 @@ import type { AgentState } from './state.js';
 
 /** What became of the builds that ran when a drain began. */
 export interface DrainReport {
+  /** Ids of jobs that ended by themselves. */
   readonly finished: readonly string[];
+  /** Ids of jobs that were cancelled at the deadline. */
   readonly cancelled: readonly string[];
   /** Left to the next agent by a detach. */
   readonly left: readonly string[];

@@ -10,7 +10,9 @@ import { isLogger } from '../logger.js';
 import type { SecretProvider, SecretSource } from '../secrets/provider.js';
 import type { Transport } from '../transport/transport.js';
 
+/** What an agent is made of. Checked as a whole by the constructor. */
 export interface AgentOptions {
+  /** Where jobs come from, and where logs and results go. */
   readonly transport: Transport;
   /** At least one; the first is the default; a job may name another of them. */
   readonly executors: readonly ExecutorBinding[];
@@ -26,9 +28,11 @@ export interface AgentOptions {
   readonly caches?: CacheStore;
   /** Folder for the journal, spools and workspaces; one agent at a time. */
   readonly stateDir: string;
+  /** What no job may go beyond. Default: everything but local sources. */
   readonly policy?: AgentPolicy;
   /** Values of this worker for jobs that name them; what comes with a job wins. Default: none. */
   readonly secrets?: SecretSource;
+  /** How builds are ended. Default: they may take as long as they want. */
   readonly shutdown?: {
     /** How long `drain` lets builds run, in milliseconds. Default: without end. */
     readonly drainMs?: number;
@@ -42,6 +46,7 @@ export interface AgentOptions {
     /** Drains after so many milliseconds without a build. */
     readonly idleMs?: number;
   };
+  /** When the worker takes no jobs. */
   readonly health?: {
     /** No jobs are claimed while less is free where the state directory lies. Default: 1 GiB. */
     readonly minFreeDiskBytes?: number;
@@ -52,6 +57,7 @@ export interface AgentOptions {
   };
   /** Default: silent. */
   readonly log?: Logger;
+  /** The system's by default; for tests. */
   readonly clock?: Clock;
   /** What the worker says of its version. Default: that of this package. */
   readonly version?: string;
@@ -77,9 +83,11 @@ export interface AgentPolicy {
   readonly minFreeDiskBytes?: number;
   /** Default: 100,000 files and 10 GiB. */
   readonly maxArtifactFiles?: number;
+  /** Of all artifacts of a job together. */
   readonly maxArtifactBytes?: number;
   /** Of one cache, unpacked. Default: 1,000,000 files and 10 GiB. */
   readonly maxCacheFiles?: number;
+  /** Of one cache, unpacked, in bytes. */
   readonly maxCacheBytes?: number;
 }
 
@@ -179,7 +187,9 @@ const patch = z.strictObject({
 
 /** What can be changed while an agent runs. */
 export interface AgentPatch {
+  /** Instead of those before. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Builds at once; those that run go on. */
   readonly maxConcurrent?: number;
 }
 

@@ -12,10 +12,13 @@ import type { ArtifactRef, ArtifactSession, ArtifactSource, ArtifactStore, Uploa
 import type { PlannedFile } from './put-range.js';
 import { uploadFile } from './upload.js';
 
+/** How files are sent. */
 export interface ApiArtifactStoreOptions {
   /** Files on their way at once, from 1 to 64. Default: 6. */
   readonly parallel?: number;
+  /** The system's by default. */
   readonly clock?: Clock;
+  /** For pauses between tries; Math.random by default. */
   readonly random?: () => number;
 }
 

@@ -7,21 +7,29 @@ import { linkStaysInside } from './link.js';
 import type { ArtifactRef, ArtifactSession, ArtifactSource } from './store.js';
 import { UploadProgress } from './upload-progress.js';
 
+/** What a job may store. */
 export interface ArtifactLimits {
   /** Over all artifacts of the job. */
   readonly maxFiles: number;
+  /** Of all files together. */
   readonly maxBytes: number;
 }
 
+/** What is stored of a build, and how. */
 export interface StoreArtifacts {
+  /** Says which files. */
   readonly job: Pick<Job, 'artifacts'>;
   /** Whether the steps succeeded: what `when` of an artifact is held against. */
   readonly succeeded: boolean;
+  /** Gives them, once nothing runs in it. */
   readonly sandbox: Pick<Sandbox, 'collect'>;
+  /** Takes them. */
   readonly session: ArtifactSession;
   /** Holds copies of files that their executor can give only once. */
   readonly stagingDir: string;
+  /** Beyond these nothing is stored. */
   readonly limits: ArtifactLimits;
+  /** Says something in the log of the job. */
   readonly note: (level: LogNoteLevel, text: string) => void;
   /** Takes secrets out of paths before they leave the agent. */
   readonly mask?: (text: string) => string;
@@ -31,20 +39,27 @@ export interface StoreArtifacts {
   readonly progress?: (progress: StoringProgress) => void;
   /** Milliseconds, for notes on long uploads. */
   readonly monotonic?: () => number;
+  /** Aborted when the job is over. */
   readonly signal: AbortSignal;
 }
 
 /** Files and bytes of the artifacts of one build; what was found grows until all is collected. */
 export interface StoringProgress {
+  /** Files that matched. */
   readonly foundFiles: number;
+  /** Their bytes. */
   readonly foundBytes: number;
+  /** Of them, those that are stored. */
   readonly storedFiles: number;
+  /** What was sent so far. */
   readonly sentBytes: number;
 }
 
+/** What became of the artifacts of a build. */
 export interface StoredArtifacts {
   /** Number of files stored. */
   readonly stored: number;
+  /** The files that are stored. */
   readonly refs: readonly ArtifactRef[];
   /** Why not everything that should be there is. */
   readonly failure?: Failure;

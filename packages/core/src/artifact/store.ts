@@ -2,6 +2,7 @@ import type { Lease } from '../transport/transport.js';
 
 /** Where artifacts go: the API server, S3 or MinIO, a folder. */
 export interface ArtifactStore extends AsyncDisposable {
+  /** For logs and errors. */
   readonly name: string;
   /**
    * Asks whether it would take files, and leaves nothing there. Rejects with RITMO_ARTIFACT_UPLOAD, retryable where it may
@@ -15,15 +16,19 @@ export interface ArtifactStore extends AsyncDisposable {
   open(lease: Lease, resume: JsonStore, project?: string): Promise<ArtifactSession>;
 }
 
+/** The artifacts of one attempt on their way. */
 export interface ArtifactSession {
   /** Uploads within one bound, in any order; yields each file as it is stored. */
   add(files: AsyncIterable<ArtifactSource>, scope: UploadScope): AsyncIterable<ArtifactRef>;
+  /** All files were stored; called once, as the last. */
   commit(): Promise<void>;
   /** Removes what is half stored. Safe at any moment. */
   abort(): Promise<void>;
 }
 
+/** What surrounds uploads. */
 export interface UploadScope {
+  /** Aborted when the files are no longer wanted. */
   readonly signal: AbortSignal;
   /** Bytes sent since the last call. */
   readonly progress: (bytes: number) => void;
@@ -31,7 +36,9 @@ export interface UploadScope {
 
 /** Keeps JSON values over a restart of the agent. */
 export interface JsonStore {
+  /** The value, or undefined. */
   get(key: string): Promise<unknown>;
+  /** Keeps it, in place of what was there. */
   set(key: string, value: unknown): Promise<void>;
 }
 
@@ -41,7 +48,9 @@ export interface ArtifactSource {
   readonly name: string;
   /** Inside the workspace. */
   readonly path: string;
+  /** In bytes. */
   readonly size: number;
+  /** Permission bits. */
   readonly mode: number;
   /** For a link: where it points; `read` then yields nothing. */
   readonly linkTarget?: string;
@@ -53,10 +62,16 @@ export interface ArtifactSource {
   release(): Promise<void>;
 }
 
+/** A file that is stored. */
 export interface ArtifactRef {
+  /** Of the artifact in the job. */
   readonly name: string;
+  /** Inside the workspace. */
   readonly path: string;
+  /** Where it lies, for people. */
   readonly uri: string;
+  /** In bytes. */
   readonly size: number;
+  /** Of its bytes, in hex. */
   readonly sha256: string;
 }

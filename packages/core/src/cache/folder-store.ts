@@ -6,6 +6,7 @@ import { RitmoError } from '../errors.js';
 import { evict, type KeptCache, keptCaches } from './evict.js';
 import type { CacheEntry, CacheStore, WantedCache } from './store.js';
 
+/** What the folder may hold. */
 export interface FolderCacheOptions {
   /** Bytes of all caches; the least recently used go first. Default: 10 GiB. */
   readonly maxBytes?: number;
@@ -13,6 +14,7 @@ export interface FolderCacheOptions {
   readonly maxAgeMs?: number;
   /** Bytes that stay free on the disk, whatever it costs the caches. Default: 2 GiB. */
   readonly minFreeBytes?: number;
+  /** Milliseconds since 1970; for tests. */
   readonly now?: () => number;
 }
 

@@ -1,9 +1,14 @@
 /** Structured log of the agent; fields first, then a sentence. pino fits. */
 export interface Logger {
+  /** A log whose lines all carry these fields. */
   child(fields: object): Logger;
+  /** What helps to find a defect. */
   debug(fields: object, message: string): void;
+  /** What an operator wants to know. */
   info(fields: object, message: string): void;
+  /** What went wrong and mends itself. */
   warn(fields: object, message: string): void;
+  /** What somebody has to look at. */
   error(fields: object, message: string): void;
 }
 
@@ -22,6 +27,8 @@ export interface ExecutorHost {
   readonly ownerId: string;
   /** A folder of this executor's own, made by core with mode 0711, kept over restarts. */
   readonly stateDir: string;
+  /** Goes to the agent's log. */
   readonly log: Logger;
+  /** The time that the agent goes by. */
   readonly clock: Clock;
 }

@@ -9,18 +9,23 @@ export const isSandboxId = (name: string): boolean => /^[a-z0-9-]{1,64}$/.test(n
 export class OpenSandboxes<Job extends AsyncDisposable> {
   readonly #jobs = new Map<SandboxId, Job>();
 
+  /** What was made for it, where it is open. */
+  /** How many are open. */
   get size(): number {
     return this.#jobs.size;
   }
 
+  /** Whether it is open. */
   has(id: SandboxId): boolean {
     return this.#jobs.has(id);
   }
 
+  /** What was made for it, where it is open. */
   get(id: SandboxId): Job | undefined {
     return this.#jobs.get(id);
   }
 
+  /** Of all that are open. */
   ids(): Iterable<SandboxId> {
     return this.#jobs.keys();
   }
@@ -31,6 +36,7 @@ export class OpenSandboxes<Job extends AsyncDisposable> {
     if (this.#jobs.has(id)) throw new RitmoError('RITMO_INTERNAL', `There is a sandbox ${id} already.`);
   }
 
+  /** Takes it in. Throws as `assertFree` does. */
   add(id: SandboxId, job: Job): void {
     this.assertFree(id);
     this.#jobs.set(id, job);

@@ -1,7 +1,9 @@
 import type { RitmoError } from '../errors.js';
 import type { CancelReason, SandboxId } from './request.js';
 
+/** What surrounds `allocate`, `prepare` and `recover`. */
 export interface PrepareScope {
+  /** Aborted when the sandbox is no longer wanted; what was made is then taken back. */
   readonly signal: AbortSignal;
   /** Pulls and boots, in words for the job's log ("Pulling node:22, 43 %"). */
   readonly progress: (message: string) => void;
@@ -11,19 +13,25 @@ export interface PrepareScope {
 
 /** JSON only. Core journals it; only the executor that wrote it reads `state`. It holds no secret. */
 export interface SandboxRecord {
+  /** Whose record it is. */
   readonly sandboxId: SandboxId;
+  /** Name of the executor that wrote it. */
   readonly executor: string;
+  /** Of the shape of `state`, for later versions of the executor. */
   readonly stateVersion: number;
+  /** What the executor needs to find the sandbox again. */
   readonly state: Readonly<Record<string, string | number | boolean | null>>;
 }
 
 /** The workspace between `allocate` and `prepare`. */
 export interface WorkspaceVolume extends AsyncDisposable {
+  /** Where core fills it, on this host. */
   readonly hostPath: string;
   /** Path inside the sandbox, absolute. */
   readonly workdir: string;
   /** Who steps run as. */
   readonly uid: number;
+  /** Their group. */
   readonly gid: number;
   /**
    * Runs a tool of the host (git) on the workspace as its owner, confined as the job will be and with the
@@ -32,6 +40,7 @@ export interface WorkspaceVolume extends AsyncDisposable {
   runTool(tool: ToolSpec, scope: StepScope): Promise<StepExit>;
 }
 
+/** A program of the host that works on a workspace. */
 export interface ToolSpec {
   /** argv[0] is a name that is looked up in the host's own path. */
   readonly argv: readonly [string, ...string[]];
@@ -46,7 +55,9 @@ export interface ToolSpec {
   readonly readOnlyPaths?: readonly string[];
 }
 
+/** What one job runs in. */
 export interface Sandbox extends AsyncDisposable {
+  /** That of the request. */
   readonly id: SandboxId;
   /** Path inside the sandbox of the workspace. */
   readonly workdir: string;
@@ -77,6 +88,7 @@ export interface Sandbox extends AsyncDisposable {
   detach?(): Promise<void>;
   /** Streams matching files out, once everything in the sandbox is ended or frozen. Follows no link out of workdir. */
   collect(request: CollectRequest, signal: AbortSignal): AsyncIterable<CollectedEntry>;
+  /** What the job has used so far. */
   usage(signal: AbortSignal): Promise<ResourceUsage>;
   /** Removes everything, the volume too. Never rejects for "already gone"; safe twice and at any moment. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -85,29 +97,37 @@ export interface Sandbox extends AsyncDisposable {
 /** A sandbox of an agent that died, with nothing running in it: its files, until it is disposed. */
 export type EndedSandbox = Pick<Sandbox, 'id' | 'collect'> & AsyncDisposable;
 
+/** One command of a job. */
 export interface StepSpec {
   /** `[a-z0-9-]{1,64}`, unique in the sandbox. */
   readonly id: string;
+  /** Program and arguments, byte for byte; no shell is put before them. */
   readonly argv: readonly [string, ...string[]];
   /** Relative to workdir; workdir where absent. */
   readonly cwd?: string;
   /** All of it but PATH, HOME and TMPDIR, which the executor sets where they are not named here. */
   readonly env: Readonly<Record<string, string>>;
+  /** Who runs it, for executors with images; by default the user of the sandbox. */
   readonly user?: string;
 }
 
+/** What surrounds a step while it runs. */
 export interface StepScope {
   /** Aborted with a `CancelCause` to stop the step: the stop signal, then the kill. */
   readonly signal: AbortSignal;
+  /** How it is stopped: the signal, and the milliseconds between it and the kill. */
   readonly stop: { readonly signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP'; readonly graceMs: number };
+  /** Where its output goes. */
   readonly output: OutputWriter;
 }
 
+/** Takes the output of a step as it comes. */
 export interface OutputWriter {
   /** A returned promise means "full": await it before reading more from the process. The bytes are the writer's until then. */
   write(stream: 'stdout' | 'stderr', bytes: Uint8Array): void | Promise<void>;
 }
 
+/** How a step ended. `stragglers`: processes that it left behind and that were ended; `forced`: it had to be killed. */
 export type StepExit =
   | { readonly status: 'exited'; readonly code: number; readonly limit?: LimitHit; readonly stragglers?: number }
   | { readonly status: 'signalled'; readonly signal: string; readonly limit?: LimitHit; readonly stragglers?: number }
@@ -125,10 +145,14 @@ interface EntryBase {
   readonly pathBytes?: Uint8Array;
   /** Permission bits. */
   readonly mode: number;
+  /** Last change, in milliseconds since 1970. */
   readonly mtimeMs: number;
 }
+/** A file, with its bytes. */
 export interface FileBody extends EntryBase {
+  /** Tells it from a link. */
   readonly kind: 'file';
+  /** Bytes of `body`. */
   readonly size: number;
   /** Read at most once, before the iteration that yielded the entry goes on. */
   readonly body: AsyncIterable<Uint8Array>;
@@ -138,37 +162,50 @@ export interface FileBody extends EntryBase {
    */
   readonly range?: (start: number, end: number) => AsyncIterable<Uint8Array>;
 }
+/** A symbolic link. */
 export interface LinkEntry extends EntryBase {
+  /** Tells it from a file. */
   readonly kind: 'link';
   /** As it stands in the link; it stays inside workdir. */
   readonly target: string;
 }
+/** What is put into a sandbox, or taken out of it. */
 export type FileEntry = FileBody | LinkEntry;
 
 /** What matched and cannot be given: a device, a link that leaves, a file that vanished. */
 export interface RefusedEntry {
+  /** Tells it from what is given. */
   readonly kind: 'refused';
+  /** As of a file. */
   readonly path: string;
   /** One sentence for the log of the job. */
   readonly why: string;
   /** Left out by a rule, and nothing that is wrong with the build: `.git`. */
   readonly byRule?: true;
 }
+/** What `collect` yields. */
 export type CollectedEntry = FileEntry | RefusedEntry;
 
+/** Which files are wanted. */
 export interface CollectRequest {
   /** Globs over paths relative to workdir; a folder stands for all that it holds. */
   readonly include: readonly string[];
+  /** Likewise; what matches is left out. */
   readonly exclude: readonly string[];
   /** Whether `*` matches a leading dot. `.git` of the workspace's root is never matched by a pattern that does not name it. */
   readonly dotfiles: boolean;
   /** Beyond these the iteration rejects with RITMO_ARTIFACT_LIMIT. */
   readonly maxFiles: number;
+  /** Of all files together. */
   readonly maxBytes: number;
 }
 
+/** What a job has used. */
 export interface ResourceUsage {
+  /** Processor time of all its steps, in milliseconds. */
   readonly cpuMs: number;
+  /** Most memory at once, where it is counted. */
   readonly memoryPeakBytes?: number;
+  /** What lies on its disk, where it is counted. */
   readonly diskBytes?: number;
 }

@@ -35,7 +35,9 @@ export function stepFolder(workdir: string, { cwd }: Pick<StepSpec, 'cwd'>): str
 
 /** A folder that a sandbox shows under another path. */
 export interface ShownFolder {
+  /** Where the sandbox shows it. */
   readonly inside: string;
+  /** Where it lies on the host. */
   readonly host: string;
 }
 

@@ -4,7 +4,9 @@ import type { StepScope } from './sandbox.js';
 
 /** How a command was stopped, once it was. */
 export interface Stopped {
+  /** Why. */
   readonly cause: CancelCause;
+  /** Whether it had to be killed. */
   readonly forced: boolean;
 }
 

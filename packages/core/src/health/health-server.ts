@@ -6,14 +6,19 @@ import type { Logger } from '../executor/host.js';
 import { AgentMetrics } from './metrics.js';
 import { readiness } from './readiness.js';
 
+/** Where it listens. */
 export interface HealthServerOptions {
+  /** Address or name; 127.0.0.1 for this machine alone. */
   readonly host: string;
   /** 0 takes one that is free. */
   readonly port: number;
+  /** Told what could not be answered. */
   readonly log: Logger;
 }
 
+/** Listens until it is disposed. */
 export interface HealthServer extends AsyncDisposable {
+  /** Without a path, and without a slash at its end. */
   readonly url: string;
 }
 

@@ -2,7 +2,9 @@
 export interface SecretRequest {
   /** Name of the secret, as the job writes it. */
   readonly name: string;
+  /** Id of the job that names it. */
   readonly jobId: string;
+  /** Its name. */
   readonly jobName: string;
 }
 

@@ -4,6 +4,7 @@ import { RitmoError } from '../errors.js';
 export interface ServerAddress {
   /** Scheme, host and port, and the path before `/v1` where the server lies below one; ends in no slash. */
   readonly base: string;
+  /** Whether it is this machine. */
   readonly loopback: boolean;
 }
 

@@ -3,6 +3,7 @@ import { RitmoError } from '../errors.js';
 import type { Clock, Logger } from '../executor/host.js';
 import { isLogger } from '../logger.js';
 
+/** How the API server is reached. */
 export interface HttpTransportOptions {
   /** `host:port` or a URL: a bare one means http on loopback and https elsewhere. */
   readonly apiServer: string;
@@ -14,8 +15,11 @@ export interface HttpTransportOptions {
   readonly ca?: string;
   /** PEM texts of a client certificate and its key. */
   readonly cert?: string;
+  /** Of `cert`. */
   readonly key?: string;
+  /** The system's by default. */
   readonly clock?: Clock;
+  /** Told when the server is away and when it is back. Default: silent. */
   readonly log?: Logger;
   /** From 0 up to but without 1; Math.random where absent. */
   readonly random?: () => number;

@@ -41,6 +41,7 @@ const unreadableRetryMs = 60_000;
  * or a token that cannot be one.
  */
 export class HttpTransport implements Transport {
+  /** `http`. */
   readonly name = 'http';
   readonly artifacts: ArtifactTransport;
   readonly #api: ApiClient;
@@ -173,6 +174,7 @@ export class HttpTransport implements Transport {
     }
   }
 
+  /** Closes its connections; calls that wait end with RITMO_AGENT_STOPPING. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#session[Symbol.dispose]();
     await this.#api[Symbol.asyncDispose]();

@@ -21,7 +21,9 @@ import type { CancelReason } from '../executor/request.js';
 import type { Clock } from '../executor/host.js';
 import type { Lease, ReleaseCause, Transport } from './transport.js';
 
+/** The one job, and where its log goes. */
 export interface LocalTransportOptions {
+  /** With its defaults, as `parseJobFile` of @ritmo/protocol gives it. */
   readonly job: Job;
   /** Values by name; those that the job does not name stay here. A name without value is for the agent to refuse. */
   readonly secrets: Readonly<Record<string, string>>;
@@ -29,6 +31,7 @@ export interface LocalTransportOptions {
   readonly jobId?: string;
   /** Bytes of the masked log, in order, each once. Its promise holds the next bytes back. */
   readonly onLog: (bytes: Uint8Array) => void | Promise<void>;
+  /** The system's by default. */
   readonly clock?: Clock;
 }
 
@@ -36,7 +39,9 @@ const ttlMs = 60_000;
 
 /** One job, run by an agent in this process without a server: what `ritmo-agent exec` stands on. */
 export class LocalTransport implements Transport {
+  /** `local`. */
   readonly name = 'local';
+  /** Id of the one job. */
   readonly jobId: string;
   /** How the job ended. Never rejects: what never ran is `errored`. */
   readonly result: Promise<JobResult>;
@@ -173,6 +178,7 @@ export class LocalTransport implements Transport {
 
   async deregister(): Promise<void> {}
 
+  /** Ends what waits; a job that has not ended is `errored`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort();
     this.#wake();
