@@ -1,24 +1,28 @@
 import { readdirSync, statSync } from 'node:fs';
 import {
+  type EndedSandbox,
   type Executor,
   type ExecutorCapabilities,
+  isSandboxId,
   OpenSandboxes,
   type PrepareScope,
   type ProbeReport,
   RitmoError,
   type Sandbox,
   type SandboxId,
+  type SandboxRecord,
   type SandboxRequest,
   type SweepReport,
   type WorkspaceVolume,
 } from '@ritmo/agent-core/executor';
 import { type MemoryFolder, removeInstanceFolder, unlessErrno } from '@ritmo/host-linux';
 import { judge } from './health.js';
+import { EndedJob, leftFiles } from './job/ended-job.js';
 import { jobFolders } from './job/folders.js';
 import { Job } from './job/job.js';
 import type { JobHost } from './job/job-host.js';
 import { VmSandbox } from './job/sandbox.js';
-import { endStrays, markedSandboxes } from './job/strays.js';
+import { endProcesses, endStrays, markedSandboxes } from './job/strays.js';
 import { JobVolume } from './job/volume.js';
 import { refuseUnsupported } from './refuse.js';
 
@@ -104,6 +108,16 @@ export class VmExecutor implements Executor {
       await this.#giveUp(job);
       throw error;
     }
+  }
+
+  async reopen({ sandboxId: id, stateVersion }: SandboxRecord, signal: AbortSignal): Promise<EndedSandbox | undefined> {
+    signal.throwIfAborted();
+    const { jobs, sandboxes, memory } = this.#settings;
+    if (stateVersion !== 1 || !isSandboxId(id)) return undefined;
+    const folders = jobFolders(sandboxes, memory.path, id);
+    if (!leftFiles(folders)) return undefined;
+    await endProcesses(jobs, id);
+    return new EndedJob(id, folders);
   }
 
   async sweep(keep: ReadonlySet<SandboxId>, signal: AbortSignal): Promise<SweepReport> {

@@ -3,13 +3,14 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CollectedEntry } from '@ritmo/agent-core/executor';
 import { findByEnvironment } from '@ritmo/host-linux';
 import { expect, it } from 'vitest';
 import { vmExecutor } from '../src/index.js';
 import { hostIn, testOptions } from './support/bench.js';
-import { crashingAgentFile, runCrashingAgent } from './support/crashing-agent.js';
+import { crashingAgentFile, gathered, runCrashingAgent } from './support/crashing-agent.js';
 
-it('an agent that is killed leaves no machine behind, and the next one sweeps its folders', async () => {
+it('an agent that is killed leaves no machine behind; the next one gives out what had left it, and sweeps the rest', async () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'ritmo-death-'));
   chmodSync(stateDir, 0o711);
   const owner = `dying-${stateDir.slice(-6)}`;
@@ -29,6 +30,16 @@ it('an agent that is killed leaves no machine behind, and the next one sweeps it
   } finally {
     child.kill('SIGKILL');
     const executor = await vmExecutor(testOptions()).open(hostIn(stateDir, owner));
+    const record = { sandboxId: 'left', executor: 'vm', stateVersion: 1, state: {} };
+    const { signal } = new AbortController();
+    const ended = await executor.reopen?.(record, signal);
+    expect(await executor.sweep(new Set(['left']), signal)).toMatchObject({ removed: [] });
+    const found: CollectedEntry[] = [];
+    for await (const entry of ended?.collect(gathered, signal) ?? []) found.push(entry);
+    expect(found).toMatchObject([
+      { kind: 'link', path: 'out/t', target: 'tool' },
+      { kind: 'file', path: 'out/tool', size: 5 },
+    ]);
     const { removed } = await executor.sweep(new Set(), new AbortController().signal);
     expect(removed).toEqual(['left']);
     expect(readdirSync(join(stateDir, 'sandboxes'))).toEqual([]);

@@ -1,7 +1,7 @@
 /** What executors share on a Linux host. Nothing here knows an executor by name. */
 export { askedFor, isMeant, partsOf, staysInside } from './archive/claims.js';
 export { ArchiveFiles } from './archive/read-archive.js';
-export { Spool } from './archive/spool.js';
+export { fromSpool, Spool, type SpooledEntry } from './archive/spool.js';
 export { tarAround } from './archive/tar-entry.js';
 export { endGroup, removeGroup } from './cgroup/end-group.js';
 export type { Cgroup, Cgroups, GroupEvents, GroupLimitName, GroupLimits, GroupUsage } from './cgroup/group.js';

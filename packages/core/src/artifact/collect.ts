@@ -1,6 +1,6 @@
 import { type Failure, type Job, type JobArtifact, type LogNoteLevel, workspacePath } from '@ritmo/protocol';
 import { type Code, RitmoError } from '../errors.js';
-import type { CollectedEntry, FileEntry, Sandbox } from '../executor/sandbox.js';
+import type { CollectedEntry, CollectRequest, FileEntry, Sandbox } from '../executor/sandbox.js';
 import { showSize } from '@ritmo/protocol';
 import { sourceOf } from './entry-source.js';
 import { linkStaysInside } from './link.js';
@@ -22,7 +22,7 @@ export interface StoreArtifacts {
   /** Whether the steps succeeded: what `when` of an artifact is held against. */
   readonly succeeded: boolean;
   /** Gives them, once nothing runs in it. */
-  readonly sandbox: Pick<Sandbox, 'collect'>;
+  readonly sandbox: Pick<Sandbox, 'collect' | 'gather'>;
   /** Takes them. */
   readonly session: ArtifactSession;
   /** Holds copies of files that their executor can give only once. */
@@ -135,6 +135,12 @@ class Collection {
   }
 
   async *sources(): AsyncGenerator<ArtifactSource> {
+    const { sandbox, signal } = this.#request;
+    if (this.#wanted.length > 0)
+      await sandbox.gather?.(
+        this.#wanted.map((artifact) => this.#asked(artifact)),
+        signal,
+      );
     for (const artifact of this.#wanted) yield* this.#sourcesOf(artifact);
   }
 
@@ -160,18 +166,11 @@ class Collection {
   }
 
   async *#sourcesOf(artifact: JobArtifact): AsyncGenerator<ArtifactSource> {
-    const { sandbox, limits, signal, stagingDir, note, mask = (text: string) => text } = this.#request;
+    const { sandbox, signal, stagingDir, note, mask = (text: string) => text } = this.#request;
     const { name, expireIn } = artifact;
     const expiry = expireIn === undefined ? {} : { expireInMs: expireIn };
     const seen = new Set<string>();
-    const request = {
-      include: artifact.paths,
-      exclude: artifact.exclude,
-      dotfiles: artifact.dotfiles,
-      maxFiles: limits.maxFiles - this.#files,
-      maxBytes: limits.maxBytes - this.#bytes,
-    };
-    for await (const entry of sandbox.collect(request, signal)) {
+    for await (const entry of sandbox.collect(this.#asked(artifact), signal)) {
       signal.throwIfAborted();
       const path = mask(entry.path);
       const why = refusalOf(entry, path, seen);
@@ -189,6 +188,18 @@ class Collection {
       const shown = entry.kind === 'link' ? { ...entry, target: mask(entry.target) } : entry;
       yield await sourceOf(shown, { name, path, ...expiry }, stagingDir, signal);
     }
+  }
+
+  /** Within what the artifacts before have left of the limits. */
+  #asked({ paths, exclude, dotfiles }: JobArtifact): CollectRequest {
+    const { maxFiles, maxBytes } = this.#request.limits;
+    return {
+      include: paths,
+      exclude,
+      dotfiles,
+      maxFiles: maxFiles - this.#files,
+      maxBytes: maxBytes - this.#bytes,
+    };
   }
 
   #refuse(name: string, path: string, why: string): void {

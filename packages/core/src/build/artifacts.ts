@@ -16,7 +16,7 @@ export interface CollectParts {
   /** Whose artifacts they are, as the server says. */
   readonly project?: string | undefined;
   readonly succeeded: boolean;
-  readonly sandbox: Pick<Sandbox, 'collect'>;
+  readonly sandbox: Pick<Sandbox, 'collect' | 'gather'>;
   readonly resume: JsonStore;
   readonly note: (level: LogNoteLevel, text: string) => void;
   readonly mask: (text: string) => string;

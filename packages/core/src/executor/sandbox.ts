@@ -86,6 +86,12 @@ export interface Sandbox extends AsyncDisposable {
    * can be done with it here, and the executor's own dispose spares it.
    */
   detach?(): Promise<void>;
+  /**
+   * Present where the files end with the agent: takes out what `collect` will be asked for, one request after the other
+   * and all of them within the limits of each, so that `reopen` can give it to an agent after this one. What is over the
+   * limits is left to `collect`, which says so.
+   */
+  gather?(requests: readonly CollectRequest[], signal: AbortSignal): Promise<void>;
   /** Streams matching files out, once everything in the sandbox is ended or frozen. Follows no link out of workdir. */
   collect(request: CollectRequest, signal: AbortSignal): AsyncIterable<CollectedEntry>;
   /** What the job has used so far. */

@@ -8,7 +8,7 @@ import {
   storeArtifacts,
 } from '../../src/artifact/index.js';
 import { RitmoError } from '../../src/errors.js';
-import type { CollectedEntry } from '../../src/executor/sandbox.js';
+import type { CollectedEntry, CollectRequest } from '../../src/executor/sandbox.js';
 import { file, sandboxWith, sha256, tempDir } from './support.js';
 
 /** A store in memory that says what became of it. */
@@ -91,6 +91,37 @@ describe('the artifacts of a build', () => {
     ];
     const { result } = await run(artifacts, { x: [file('x', '')] }, { succeeded });
     expect(result.refs.map(({ name }) => name)).toEqual(expected);
+  });
+
+  it('are taken out of a sandbox that ends with its agent before the first of them is stored', async () => {
+    const asked: unknown[] = [];
+    const sandbox = Object.assign(sandboxWith({ a: [file('a', '1')], b: [file('b', '22')] }), {
+      gather: async (requests: readonly CollectRequest[]) => void asked.push(...requests),
+    });
+    const seen: unknown[] = [];
+    const session = memorySession();
+    const add = session.add.bind(session);
+    session.add = (sources, scope) => {
+      const told = async function* () {
+        for await (const source of sources) {
+          seen.push(asked.length);
+          yield source;
+        }
+      };
+      return add(told(), scope);
+    };
+    const artifacts = [
+      { name: 'one', paths: ['a'] },
+      { name: 'two', paths: ['b'], exclude: ['c'], dotfiles: true },
+      { name: 'three', paths: ['d'], when: 'failure' },
+    ];
+    await run(artifacts, {}, { sandbox, session });
+    expect(asked).toEqual([
+      { include: ['a'], exclude: [], dotfiles: false, maxFiles: 100, maxBytes: 1000 },
+      { include: ['b'], exclude: ['c'], dotfiles: true, maxFiles: 100, maxBytes: 1000 },
+    ]);
+    expect(seen).toEqual([2, 2]);
+    expect(session.files).toEqual({ 'one:a': '1', 'two:b': '22' });
   });
 
   it('that are required and match nothing fail the job, and the others are stored', async () => {

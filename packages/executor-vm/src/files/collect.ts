@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
-import type { CollectedEntry, CollectRequest } from '@ritmo/agent-core/executor';
-import { ArchiveFiles, type Spool } from '@ritmo/host-linux';
+import type { CollectRequest } from '@ritmo/agent-core/executor';
+import { ArchiveFiles, type Spool, type SpooledEntry } from '@ritmo/host-linux';
 import type { MarkedStream } from '../machine/marked-stream.js';
 
 const waitingBytes = 4 * 1024 * 1024;
@@ -11,7 +11,7 @@ export async function readCollected(
   mark: string,
   request: CollectRequest,
   spool: Spool,
-): Promise<CollectedEntry[]> {
+): Promise<SpooledEntry[]> {
   const files = new ArchiveFiles(request, spool);
   const source = new PassThrough({ highWaterMark: waitingBytes });
   source.on('error', () => undefined);
@@ -22,7 +22,7 @@ export async function readCollected(
   void ended.then(() => source.end());
   try {
     await files.read(source);
-    return files.entries();
+    return files.spooled();
   } finally {
     source.destroy();
     // What is still to come is thrown away, up to the mark.

@@ -13,8 +13,9 @@ import {
   type StepSpec,
   stepFolder,
 } from '@ritmo/agent-core/executor';
-import { askedFor, Spool, tarAround } from '@ritmo/host-linux';
+import { askedFor, fromSpool, Spool, type SpooledEntry, tarAround } from '@ritmo/host-linux';
 import { readCollected } from '../files/collect.js';
+import { keepTaken, takenBefore } from '../files/taken-out.js';
 import { insidePaths } from '../guest/scripts.js';
 import { runStep } from '../step/run-step.js';
 import { type Job, workdir } from './job.js';
@@ -94,12 +95,32 @@ export class VmSandbox implements Sandbox {
     }
   }
 
+  async gather(requests: readonly CollectRequest[], signal: AbortSignal): Promise<void> {
+    let files = 0;
+    let bytes = 0;
+    for (const request of requests) {
+      const left = { ...request, maxFiles: request.maxFiles - files, maxBytes: request.maxBytes - bytes };
+      try {
+        const entries = await this.#job.during(this.#collect(left, signal));
+        files += entries.length;
+        for (const entry of entries) bytes += entry.kind === 'file' ? entry.size : 0;
+        keepTaken(this.#job.folders.spool, request, entries);
+      } catch (error) {
+        signal.throwIfAborted();
+        // What is wrong with these patterns is found again by their `collect`, when the files before them are stored.
+        if (error instanceof RitmoError && error.code === 'RITMO_ARTIFACT_LIMIT') return;
+        throw error;
+      }
+    }
+  }
+
   async *collect(request: CollectRequest, signal: AbortSignal): AsyncGenerator<CollectedEntry> {
     signal.throwIfAborted();
-    const entries = await this.#job.during(this.#collect(request, signal));
-    for (const entry of entries) {
+    const { spool } = this.#job.folders;
+    const gathered = this.#spool === undefined ? undefined : takenBefore(spool, request);
+    for (const entry of gathered ?? (await this.#job.during(this.#collect(request, signal)))) {
       signal.throwIfAborted();
-      yield entry;
+      yield fromSpool(spool, entry);
     }
   }
 
@@ -113,7 +134,7 @@ export class VmSandbox implements Sandbox {
     return this.#job[Symbol.asyncDispose]();
   }
 
-  async #collect(request: CollectRequest, signal: AbortSignal): Promise<CollectedEntry[]> {
+  async #collect(request: CollectRequest, signal: AbortSignal): Promise<SpooledEntry[]> {
     const { control, data } = this.#usable().machine;
     this.#spool ??= new Spool(this.#job.folders.spool);
     const mark = randomBytes(16).toString('hex');

@@ -20,6 +20,13 @@ export function markedSandboxes(ownerId: string): string[] {
 
 /** Ends what still runs of a sandbox that another agent has left, and removes its folders. */
 export async function endStrays(host: JobHost, id: string, folders: JobFolders): Promise<void> {
+  await endProcesses(host, id);
+  await removeTree(folders.memory);
+  await removeTree(folders.root);
+}
+
+/** Ends what still runs of a sandbox that another agent has left, and leaves its folders. */
+export async function endProcesses(host: JobHost, id: string): Promise<void> {
   const { clock, cgroups } = host;
   const since = clock.monotonic();
   const find = () => findByEnvironment(markOf(host.ownerId, id));
@@ -30,6 +37,4 @@ export async function endStrays(host: JobHost, id: string, folders: JobFolders):
     await clock.sleep(1);
   }
   if (cgroups !== undefined) await removeGroup(cgroups.existing(id));
-  await removeTree(folders.memory);
-  await removeTree(folders.root);
 }

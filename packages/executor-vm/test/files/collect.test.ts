@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import type { CollectedEntry, CollectRequest } from '@ritmo/agent-core/executor';
 import { type Headers, pack } from 'tar-stream';
-import { Spool } from '@ritmo/host-linux';
+import { fromSpool, Spool } from '@ritmo/host-linux';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readCollected } from '../../src/files/collect.js';
 import { MarkedStream } from '../../src/machine/marked-stream.js';
@@ -45,7 +45,8 @@ async function archive(
 
 async function collect(sent: Buffer, over: Partial<CollectRequest> = {}): Promise<CollectedEntry[]> {
   const request = { include: ['**'], exclude: [], dotfiles: false, maxFiles: 100, maxBytes: 10_000, ...over };
-  return await readCollected(port(sent), mark, request, new Spool(join(folder, 'spool')));
+  const spool = new Spool(join(folder, 'spool'));
+  return (await readCollected(port(sent), mark, request, spool)).map((entry) => fromSpool(spool.folder, entry));
 }
 
 const text = async (entry: CollectedEntry | undefined) => {

@@ -4,7 +4,10 @@ import { hostIn, scope, testOptions } from './bench.js';
 /** Where this file lies: a process of its own loads it. */
 export const crashingAgentFile = import.meta.filename;
 
-/** Starts a step that runs for ever, says so on stdout, and waits to be killed. */
+/** What the agent after it is to find, and what had not left the machine. */
+export const gathered = { include: ['out'], exclude: [], dotfiles: false, maxFiles: 10, maxBytes: 1_000_000 };
+
+/** Takes files out of its machine, starts a step that runs for ever, says so on stdout, and waits to be killed. */
 export async function runCrashingAgent(stateDir: string, owner: string): Promise<void> {
   const executor = await vmExecutor(testOptions()).open(hostIn(stateDir, owner));
   const request = {
@@ -20,12 +23,16 @@ export async function runCrashingAgent(stateDir: string, owner: string): Promise
     onLost: 'fail',
   } as const;
   const sandbox = await executor.prepare(request, await executor.allocate(request, scope()), scope());
-  await sandbox.run(
-    { id: 'step', argv: ['sh', '-c', "trap '' TERM; echo running; while :; do sleep 1; done"], env: {} },
-    {
-      signal: new AbortController().signal,
-      stop: { signal: 'SIGTERM', graceMs: 1_000 },
-      output: { write: (_, bytes) => void process.stdout.write(bytes) },
-    },
-  );
+  const run = (id: string, script: string) =>
+    sandbox.run(
+      { id, argv: ['sh', '-c', script], env: {} },
+      {
+        signal: new AbortController().signal,
+        stop: { signal: 'SIGTERM', graceMs: 1_000 },
+        output: { write: (_, bytes) => void process.stdout.write(bytes) },
+      },
+    );
+  await run('build', 'mkdir out; printf built > out/tool; ln -s tool out/t; printf no > other');
+  await sandbox.gather?.([gathered], new AbortController().signal);
+  await run('step', "trap '' TERM; echo running; while :; do sleep 1; done");
 }

@@ -4,7 +4,7 @@ import { extract, type Headers } from 'tar-stream';
 import { Globs } from '../files/globs.js';
 import { PaxNames } from './pax-names.js';
 import { isMeant, partsOf, staysInside } from './claims.js';
-import { type Spool, spooledFile } from './spool.js';
+import { fromSpool, type Spool, type SpooledEntry } from './spool.js';
 
 /** One character a byte: names need not be UTF-8. The types of the library do not know the option. */
 const bytesAsNames: object = { filenameEncoding: 'latin1' };
@@ -13,7 +13,7 @@ const mostSkipped = 256 * 1024 * 1024 * 1024;
 
 interface Kept {
   readonly name: string;
-  readonly entry: CollectedEntry;
+  readonly entry: SpooledEntry;
 }
 
 /**
@@ -26,7 +26,7 @@ export class ArchiveFiles {
   readonly #spool: Spool;
   readonly #strip: number;
   readonly #kept = new Map<string, Kept>();
-  readonly #bodies = new Map<string, { readonly at: string; readonly size: number }>();
+  readonly #bodies = new Map<string, { readonly number: number; readonly size: number }>();
   #files = 0;
   #bytes = 0;
   #skipped = 0;
@@ -57,6 +57,11 @@ export class ArchiveFiles {
 
   /** Of all archives, sorted by path. */
   entries(): CollectedEntry[] {
+    return this.spooled().map((entry) => fromSpool(this.#spool.folder, entry));
+  }
+
+  /** The same as JSON. */
+  spooled(): SpooledEntry[] {
     const order = (a: Kept, b: Kept) => Buffer.compare(Buffer.from(a.name, 'latin1'), Buffer.from(b.name, 'latin1'));
     return [...this.#kept.values()].toSorted(order).map(({ entry }) => entry);
   }
@@ -72,12 +77,12 @@ export class ArchiveFiles {
     if (!isMeant(this.#globs, inside) || this.#kept.has(name)) return this.#skip(body);
     const base = {
       path: shown,
-      ...(Buffer.from(shown).equals(bytes) ? {} : { pathBytes: new Uint8Array(bytes) }),
+      ...(Buffer.from(shown).equals(bytes) ? {} : { pathBytes: bytes.toString('base64') }),
       mode: (header.mode ?? 0) & 0o777,
       mtimeMs: header.mtime?.getTime() ?? 0,
     };
     this.#count(header.type === 'file' ? (header.size ?? 0) : 0);
-    const keep = (entry: CollectedEntry) => void this.#kept.set(name, { name, entry });
+    const keep = (entry: SpooledEntry) => void this.#kept.set(name, { name, entry });
     const refuse = (why: string) => keep({ kind: 'refused', path: shown, why: `${shown} was not collected: ${why}.` });
     if (header.type === 'symlink') {
       const target = Buffer.from(header.linkname ?? '', 'latin1').toString();
@@ -85,9 +90,9 @@ export class ArchiveFiles {
       else refuse(`it is a link that leaves the workspace, to ${target}`);
     } else if (header.type === 'file' || header.type === 'contiguous-file') {
       const size = header.size ?? 0;
-      const at = await this.#spool.take(body);
-      this.#bodies.set(name, { at, size });
-      keep(spooledFile(base, at, size));
+      const number = await this.#spool.take(body);
+      this.#bodies.set(name, { number, size });
+      keep({ kind: 'file', ...base, size, number });
       return undefined;
     } else if (header.type === 'link') {
       const other = this.#bodies.get(
@@ -98,7 +103,7 @@ export class ArchiveFiles {
       if (other === undefined) refuse('it is another name of a file that is not collected');
       else {
         this.#count(other.size, 0);
-        keep(spooledFile(base, other.at, other.size));
+        keep({ kind: 'file', ...base, ...other });
       }
     } else refuse('it is a device, a FIFO or a socket');
     return this.#skip(body);

@@ -8,37 +8,52 @@ import { readOpenFile } from '../files/read-file.js';
  * folder is removed.
  */
 export class Spool {
-  readonly #folder: string;
+  readonly folder: string;
   #count = 0;
 
   constructor(folder: string) {
-    this.#folder = folder;
+    this.folder = folder;
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { mode: 0o700 });
   }
 
-  /** Takes the bytes in; returns the path of the new file. */
-  async take(body: AsyncIterable<Uint8Array>): Promise<string> {
-    this.#count += 1;
-    const path = join(this.#folder, String(this.#count));
-    const fd = openSync(path, 'wx', 0o600);
+  /** Takes the bytes in; returns their number. */
+  async take(body: AsyncIterable<Uint8Array>): Promise<number> {
+    const number = ++this.#count;
+    const fd = openSync(join(this.folder, String(number)), 'wx', 0o600);
     try {
       for await (const chunk of body) for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
     } finally {
       closeSync(fd);
     }
-    return path;
+    return number;
   }
 }
 
-/** The file of a collected entry whose body lies in the spool. */
-export function spooledFile(
-  base: { readonly path: string; readonly pathBytes?: Uint8Array; readonly mode: number; readonly mtimeMs: number },
-  at: string,
-  size: number,
-): CollectedEntry {
-  const range = (start: number, end: number) => read(at, start, end, size, base.path);
-  return { kind: 'file', ...base, size, body: range(0, size), range };
+interface SpooledBase {
+  readonly path: string;
+  /** In base64, where `path` cannot show the name. */
+  readonly pathBytes?: string | undefined;
+  readonly mode: number;
+  readonly mtimeMs: number;
+}
+
+/** A collected entry as JSON: with it, and the bodies of its spool, another agent can give it out again. */
+export type SpooledEntry =
+  | (SpooledBase & { readonly kind: 'file'; readonly size: number; readonly number: number })
+  | (SpooledBase & { readonly kind: 'link'; readonly target: string })
+  | { readonly kind: 'refused'; readonly path: string; readonly why: string };
+
+/** The entry, whose body lies in the spool of this folder. */
+export function fromSpool(folder: string, spooled: SpooledEntry): CollectedEntry {
+  if (spooled.kind === 'refused') return spooled;
+  const { pathBytes, ...rest } = spooled;
+  const named = pathBytes === undefined ? {} : { pathBytes: new Uint8Array(Buffer.from(pathBytes, 'base64')) };
+  if (rest.kind === 'link') return { ...rest, ...named };
+  const { number, size, path } = rest;
+  const range = (start: number, end: number) => read(join(folder, String(number)), start, end, size, path);
+  const { kind, mode, mtimeMs } = rest;
+  return { kind, path, ...named, mode, mtimeMs, size, body: range(0, size), range };
 }
 
 async function* read(at: string, start: number, end: number, size: number, shown: string): AsyncGenerator<Uint8Array> {
