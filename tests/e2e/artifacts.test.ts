@@ -267,7 +267,7 @@ describe('a server with a bucket', () => {
     const server = await startServer({ artifactBucket });
     await readyWorker(server);
     s3.faults.push(refuse(403, 'AccessDenied', 99, ({ method }) => method === 'POST'));
-    s3.faults.push(refuse(413, 'EntityTooLarge', 99, ({ method }) => method === 'PUT'));
+    s3.faults.push(refuse(507, 'XMinioStorageFull', 99, ({ method }) => method === 'PUT'));
     const id = await server.submit({
       name: 'build',
       timeout: 60_000,

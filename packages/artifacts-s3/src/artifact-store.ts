@@ -12,6 +12,7 @@ import {
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { Bucket } from './client.js';
 import { s3Error } from './errors.js';
+import { hashedBytes } from './hashed-body.js';
 import { KnownContents } from './known-contents.js';
 import type { Manifest, ManifestFile } from './manifest.js';
 import { sendInParts } from './multipart.js';
@@ -95,7 +96,7 @@ class S3Session implements ArtifactSession {
     const bytes = Buffer.from(JSON.stringify(whole));
     const key = below(this.#settings.prefix, `${jobId}/${epoch}/ritmo-artifacts.json`);
     const facts = { contentType: 'application/json' };
-    await this.#bucket.put(key, { bytes, sha256: sha256Of(bytes) }, facts, AbortSignal.timeout(abortMs));
+    await this.#bucket.put(key, hashedBytes(bytes, sha256Of(bytes)), facts, AbortSignal.timeout(abortMs));
   }
 
   /** Ends the multipart uploads; what cannot be ended stays in the journal. */
@@ -150,7 +151,7 @@ class S3Session implements ArtifactSession {
     signal.throwIfAborted();
     const bytes = await readBytes(source, 0, source.size, signal);
     const sha256 = sha256Of(bytes);
-    await this.#bucket.put(key, { bytes, sha256 }, this.#facts(source, sha256), signal);
+    await this.#bucket.put(key, hashedBytes(bytes, sha256), this.#facts(source, sha256), signal);
     progress(source.size);
     return sha256;
   }

@@ -3,11 +3,13 @@ import type { CacheEntry, CacheStore, WantedCache } from '@ritmo/agent-core';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { Bucket, type Part, type StoredObject } from './client.js';
 import { evictCaches, type S3CacheLimits } from './evict-caches.js';
+import { hashedBytes } from './hashed-body.js';
 import { below } from './object-key.js';
 import { type S3Options, type S3Settings, settingsOf } from './options.js';
+import { maxParts } from './part-size.js';
 
 const mebibyte = 1024 ** 2;
-/** Archives have no size beforehand: with 10,000 parts this makes 156 GiB. */
+/** Archives have no size beforehand: the most parts make 156 GiB. */
 const partBytes = 16 * mebibyte;
 const abortMs = 30_000;
 
@@ -115,13 +117,17 @@ class S3CacheStore implements CacheStore {
     let uploadId: string | undefined;
     try {
       for await (const { bytes, last } of inParts(archive)) {
-        const hashed = { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
+        const hashed = hashedBytes(bytes, createHash('sha256').update(bytes).digest('hex'));
         if (last && uploadId === undefined) {
           await this.#bucket.put(object, hashed, facts, signal);
           return;
         }
         uploadId ??= await this.#bucket.begin(object, facts, signal);
         const number = parts.length + 1;
+        if (number > maxParts)
+          throw new RitmoError('RITMO_ARTIFACT_LIMIT', 'The cache is larger than an S3 store takes (156 GiB).', {
+            hint: 'Cache less, or in several caches.',
+          });
         parts.push({ number, etag: await this.#bucket.part(object, uploadId, number, hashed, signal) });
       }
       if (uploadId !== undefined) await this.#bucket.complete(object, uploadId, parts, signal);

@@ -1,6 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -18,22 +19,22 @@ import { fromIni } from '@aws-sdk/credential-provider-ini';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { RitmoError } from '@ritmo/agent-core/executor';
 import { isMissing, isOther, s3Error } from './errors.js';
+import type { HashedBody } from './hashed-body.js';
 import { LeanClient } from './lean-client.js';
 import { below } from './object-key.js';
 import type { S3Settings } from './options.js';
 
 const connectMs = 10_000;
+/** The first pause before another try is a random part of twice this, in milliseconds; then they double. */
+const pauseMs = 100;
+
+const ignore = () => undefined;
+const quiet = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 export interface ObjectFacts {
   readonly contentType?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly tags?: Readonly<Record<string, string>>;
-}
-
-/** Bytes of a request with their sha256 in hex: the signature covers it, so that every server checks it. */
-export interface HashedBytes {
-  readonly bytes: Uint8Array;
-  readonly sha256: string;
 }
 
 export interface StoredObject {
@@ -82,6 +83,8 @@ export class Bucket implements AsyncDisposable {
       ...(chosen === undefined && profile !== undefined ? { profile } : {}),
       forcePathStyle: pathStyle ?? endpoint !== undefined,
       maxAttempts: attempts,
+      // It would write to the console of the agent that it cannot repeat a stream.
+      logger: quiet,
       // Servers older than these headers refuse them; the signed sha256 of the body does the same everywhere.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
@@ -115,12 +118,11 @@ export class Bucket implements AsyncDisposable {
     );
   }
 
-  async put(key: string, { bytes, sha256 }: HashedBytes, facts: ObjectFacts, signal: AbortSignal): Promise<void> {
+  async put(key: string, body: HashedBody, facts: ObjectFacts, signal: AbortSignal): Promise<void> {
     const headers = headersOf(facts, this.#settings);
-    const sent = await this.#call(async () => this.#lean?.put({ key, headers, bytes, sha256 }, signal), signal);
+    const sent = await this.#call(async () => this.#lean?.put({ key, headers, body }, signal), signal);
     if (sent !== undefined) return;
-    const command = new PutObjectCommand({ ...this.#target(key), ...this.#stored(facts), Body: bytes });
-    this.#hashes.set(bytes, sha256);
+    const command = new PutObjectCommand({ ...this.#target(key), ...this.#stored(facts), Body: this.#bodyFor(body) });
     await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
   }
 
@@ -130,26 +132,29 @@ export class Bucket implements AsyncDisposable {
     return UploadId ?? '';
   }
 
-  async part(
-    key: string,
-    uploadId: string,
-    number: number,
-    { bytes, sha256 }: HashedBytes,
-    signal: AbortSignal,
-  ): Promise<string> {
+  async part(key: string, uploadId: string, number: number, body: HashedBody, signal: AbortSignal): Promise<string> {
     const query = { partNumber: String(number), uploadId };
-    const sent = await this.#call(async () => this.#lean?.put({ key, query, bytes, sha256 }, signal), signal);
+    const sent = await this.#call(async () => this.#lean?.put({ key, query, body }, signal), signal);
     if (sent !== undefined) return sent;
-    const command = new UploadPartCommand({
-      ...this.#target(key),
-      UploadId: uploadId,
-      PartNumber: number,
-      Body: bytes,
-      ContentLength: bytes.length,
-    });
-    this.#hashes.set(bytes, sha256);
-    const { ETag } = await this.#call(() => this.#client.send(command, { abortSignal: signal }), signal);
-    return ETag ?? '';
+    // The SDK sends again what is in memory; what is read as it is sent begins anew here.
+    for (let tries = body.bytes ? this.#settings.attempts : 1; ; tries++) {
+      const unread = new AbortController();
+      const either = AbortSignal.any([signal, unread.signal]);
+      const command = new UploadPartCommand({
+        ...this.#target(key),
+        UploadId: uploadId,
+        PartNumber: number,
+        Body: this.#bodyFor(body, unread),
+        ContentLength: body.size,
+      });
+      try {
+        const { ETag } = await this.#call(() => this.#client.send(command, { abortSignal: either }), either);
+        return ETag ?? '';
+      } catch (error) {
+        if (tries >= this.#settings.attempts || !(error as RitmoError).retryable) throw error;
+        await sleep(Math.random() * pauseMs * 2 ** tries, undefined, { signal });
+      }
+    }
   }
 
   async complete(key: string, uploadId: string, parts: readonly Part[], signal: AbortSignal): Promise<void> {
@@ -280,6 +285,14 @@ export class Bucket implements AsyncDisposable {
   async #url(): Promise<URL> {
     const url = new URL(await getSignedUrl(this.#client, new PutObjectCommand(this.#target('k'))));
     return new URL(url.pathname.slice(0, -'/k'.length) || '/', url.origin);
+  }
+
+  /** What the SDK takes, with its hash for the signer. The SDK does not see that a file cannot be read: `unread` is told. */
+  #bodyFor({ bytes, read, sha256 }: HashedBody, unread = new AbortController()): Uint8Array | Readable {
+    const body = bytes ?? Readable.from(read(), { objectMode: false });
+    if (body instanceof Readable) body.once('error', (error) => unread.abort(error));
+    this.#hashes.set(body, sha256);
+    return body;
   }
 
   #target(key: string): { readonly Bucket: string; readonly Key: string } {

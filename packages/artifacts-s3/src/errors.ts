@@ -24,6 +24,13 @@ export function s3Error(error: unknown, bucket: string): RitmoError {
       cause: error,
     });
   }
+  if (status === 501) {
+    return new RitmoError('RITMO_ARTIFACT_UPLOAD', `The S3 server does not know what it is asked for (501, ${name}).`, {
+      hint: 'Leave out tags=, encryption=, kmsKeyId= or storageClass= in the address, or use a newer server.',
+      retryable: false,
+      cause: error,
+    });
+  }
   const retryable = status >= 500 || status === 429 || status === 408;
   return new RitmoError('RITMO_ARTIFACT_UPLOAD', `The S3 server answered ${status} (${name}).`, {
     retryable,

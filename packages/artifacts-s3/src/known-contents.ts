@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ArtifactSource } from '@ritmo/agent-core';
 import { z } from 'zod';
 import type { Bucket, ObjectFacts } from './client.js';
+import { hashedBytes } from './hashed-body.js';
 import { below } from './object-key.js';
 
 /** What a server copies at once. Source: CopyObject in the API of Amazon S3. */
@@ -22,10 +23,26 @@ export class KnownContents {
   }
 
   /**
-   * Lets the server copy a file to `key` where the project has its content; answers its sha256. The file is read for it
-   * only where there is one of its size.
+   * Lets the server copy a file to `key` where the project has its content; answers its sha256, or undefined where the
+   * file is to be sent, as on a server that refuses to list or to copy. The file is read for it only where there is one of
+   * its size. Rejects with the signal's reason.
    */
   async copyTo(key: string, source: ArtifactSource, facts: ObjectFacts, signal: AbortSignal) {
+    try {
+      return await this.#copyTo(key, source, facts, signal);
+    } catch {
+      // What is really wrong, with the server or with the file, is said by the upload.
+      signal.throwIfAborted();
+      return undefined;
+    }
+  }
+
+  /** For the builds after this one. Where the server does not take it, they send the file. */
+  async add(file: { readonly key: string; readonly size: number; readonly sha256: string }, signal: AbortSignal) {
+    await this.#add(file, signal).catch(() => undefined);
+  }
+
+  async #copyTo(key: string, source: ArtifactSource, facts: ObjectFacts, signal: AbortSignal) {
     const folder = `${this.#folder}/${source.size}/`;
     const known = new Map<string, string>();
     if (source.size > mostCopied) return undefined;
@@ -46,14 +63,13 @@ export class KnownContents {
     return (await this.#bucket.copy(from, key, facts, signal)) ? sha256 : undefined;
   }
 
-  /** For the builds after this one. */
-  async add(file: { readonly key: string; readonly size: number; readonly sha256: string }, signal: AbortSignal) {
+  async #add(file: { readonly key: string; readonly size: number; readonly sha256: string }, signal: AbortSignal) {
     const etag = (await this.#bucket.head(file.key, signal))?.etag;
     if (etag === undefined || file.size > mostCopied) return;
     const bytes = Buffer.from(JSON.stringify({ key: file.key, etag }));
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const key = `${this.#folder}/${file.size}/${file.sha256}`;
-    await this.#bucket.put(key, { bytes, sha256 }, { contentType: 'application/json' }, signal);
+    await this.#bucket.put(key, hashedBytes(bytes, sha256), { contentType: 'application/json' }, signal);
   }
 
   async #placeOf(marker: string, signal: AbortSignal) {

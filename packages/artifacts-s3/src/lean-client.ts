@@ -1,6 +1,9 @@
 import { type Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { type Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RitmoError } from '@ritmo/agent-core/executor';
+import type { HashedBody } from './hashed-body.js';
 import { encoded, queryText, Signer, type SigningKeys } from './signature.js';
 
 const maxErrorBytes = 16_384;
@@ -22,8 +25,7 @@ export interface LeanPut {
   readonly query?: Readonly<Record<string, string>>;
   /** Names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
-  readonly bytes: Uint8Array;
-  readonly sha256: string;
+  readonly body: HashedBody;
 }
 
 /** Refused for good. Looks like an error of the SDK. */
@@ -51,7 +53,7 @@ export class LeanClient {
     this.#config = config;
   }
 
-  /** The ETag; undefined where the SDK should try. Rejects with `Refused`, or when aborted. */
+  /** The ETag; undefined where the SDK should try. Rejects with `Refused`, as the body does, or when aborted. */
   async put(put: LeanPut, signal: AbortSignal): Promise<string | undefined> {
     const answer = await this.#try(put, signal);
     if (answer?.code !== 'RequestTimeTooSkewed' || Number.isNaN(answer.timeMs)) return etagOf(answer, signal);
@@ -72,14 +74,16 @@ export class LeanClient {
     const path = `${base}/${put.key.split('/').map(encoded).join('/')}`;
     const { host } = url;
     const now = new Date(Date.now() + this.#behindMs);
-    const unsigned = { method: 'PUT', host, path, query, headers: put.headers ?? {}, sha256: put.sha256 };
+    const unsigned = { method: 'PUT', host, path, query, headers: put.headers ?? {}, sha256: put.body.sha256 };
     const headers = signer.sign(unsigned, await this.#config.keys(), now);
     const search = queryText(query);
     signal.throwIfAborted();
     try {
-      return await this.#send(url, search === '' ? path : `${path}?${search}`, headers, put.bytes, signal);
-    } catch {
+      return await this.#send(url, search === '' ? path : `${path}?${search}`, headers, put.body, signal);
+    } catch (error) {
       signal.throwIfAborted();
+      // The file could not be read as it was announced.
+      if (error instanceof RitmoError) throw error;
       return undefined;
     }
   }
@@ -93,7 +97,7 @@ export class LeanClient {
     url: URL,
     path: string,
     headers: Readonly<Record<string, string>>,
-    bytes: Uint8Array,
+    body: HashedBody,
     signal: AbortSignal,
   ): Promise<Answer> {
     const { agents, silenceMs } = this.#config;
@@ -103,7 +107,7 @@ export class LeanClient {
       hostname: url.hostname.replaceAll(/^\[|\]$/g, ''),
       port: url.port,
       path,
-      headers: { ...headers, 'content-length': bytes.length },
+      headers: { ...headers, 'content-length': body.size },
       signal,
       timeout: silenceMs,
     };
@@ -114,7 +118,14 @@ export class LeanClient {
       call.once('response', (response) => void answerOf(response).then(resolve, reject));
       call.once('timeout', () => call.destroy(new Error('the server is silent')));
       call.once('error', reject);
-      call.end(bytes);
+      if (body.bytes) call.end(body.bytes);
+      else {
+        const stream = Readable.from(body.read(), { objectMode: false });
+        // Also ends the reading when the call is over before it.
+        call.once('close', () => stream.destroy());
+        stream.once('error', (error) => call.destroy(error));
+        stream.pipe(call);
+      }
     });
   }
 }

@@ -1,11 +1,15 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { ArtifactSource } from '@ritmo/agent-core';
 import type { Bucket, ObjectFacts } from './client.js';
-import { partSizeOf } from './part-size.js';
-import { readBytes } from './read-bytes.js';
+import { type HashedBody, hashedBytes } from './hashed-body.js';
+import { heldPartBytes, partSizeOf } from './part-size.js';
+import { readBytes, streamed } from './read-bytes.js';
 import type { Slots } from '@ritmo/agent-core';
 import type { Unfinished, UnfinishedUpload } from './unfinished.js';
+
+/** What a part holds of the memory while it passes through. */
+const streamBytes = 1024 ** 2;
 
 export interface MultipartParts {
   readonly bucket: Bucket;
@@ -17,6 +21,8 @@ export interface MultipartParts {
   readonly source: ArtifactSource;
   readonly facts: ObjectFacts;
   readonly partSize: number;
+  /** Larger parts are not held in memory: each is read once for its hash, and once more as it is sent. */
+  readonly heldBytes?: number;
   readonly progress: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
@@ -38,6 +44,7 @@ export async function sendInParts(parts: MultipartParts): Promise<string> {
   const sending = new Set<Promise<void>>();
   // Buffers whose part has arrived: new ones would wait for the garbage collector by the dozen.
   const spare: Uint8Array[] = [];
+  const held = upload.partSize <= (parts.heldBytes ?? heldPartBytes);
   let failure: { readonly error: unknown } | undefined;
   const fail = (error: unknown) => {
     failure ??= { error };
@@ -47,13 +54,14 @@ export async function sendInParts(parts: MultipartParts): Promise<string> {
   for (let number = 1; number <= count && !both.aborted; number++) {
     const start = (number - 1) * upload.partSize;
     const end = Math.min(source.size, start + upload.partSize);
-    const slot = await slots.take(end - start);
+    const slot = await slots.take(held ? end - start : streamBytes);
     try {
       both.throwIfAborted();
-      const bytes = await readBytes(source, start, end, both, spare.pop());
-      hash.update(bytes);
-      const sent = sendPart(parts, upload, number, bytes, both)
-        .then(() => void spare.push(bytes), fail)
+      const bytes = held ? await readBytes(source, start, end, both, spare.pop()) : undefined;
+      if (bytes) hash.update(bytes);
+      const body = bytes ? hashedBytes(bytes, sha256Of(bytes)) : await throughFile(source, start, end, hash, both);
+      const sent = sendPart(parts, upload, number, body, both)
+        .then(() => void (bytes && spare.push(bytes)), fail)
         .finally(() => {
           sending.delete(sent);
           slot[Symbol.dispose]();
@@ -112,14 +120,29 @@ async function sendPart(
   { bucket, unfinished, id, key, progress }: MultipartParts,
   upload: UnfinishedUpload,
   number: number,
-  bytes: Uint8Array,
+  body: HashedBody,
   signal: AbortSignal,
 ): Promise<void> {
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const { sha256, size } = body;
   if (upload.parts[number]?.sha256 !== sha256) {
-    const etag = await bucket.part(key, upload.uploadId, number, { bytes, sha256 }, signal);
+    const etag = await bucket.part(key, upload.uploadId, number, body, signal);
     upload.parts[number] = { etag, sha256 };
     unfinished.partSent(id, number, { etag, sha256 });
   }
-  progress(bytes.length);
+  progress(size);
+}
+
+/** Reads a part for its hash, and that of the file so far. */
+async function throughFile(source: ArtifactSource, start: number, end: number, file: Hash, signal: AbortSignal) {
+  const part = createHash('sha256');
+  for await (const bytes of streamed(source, start, end)) {
+    signal.throwIfAborted();
+    part.update(bytes);
+    file.update(bytes);
+  }
+  return { size: end - start, read: () => streamed(source, start, end), sha256: part.digest('hex') };
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -21,6 +21,17 @@ export async function readBytes(
   return whole;
 }
 
+/** A part of a file as it is read. Throws as `readBytes` does. */
+export async function* streamed(source: ArtifactSource, start: number, end: number): AsyncGenerator<Uint8Array> {
+  let left = end - start;
+  for await (const bytes of source.read(start, end)) {
+    left -= bytes.length;
+    if (left < 0) throw changed(source, 'grew');
+    yield bytes;
+  }
+  if (left > 0) throw changed(source, 'shrank');
+}
+
 function changed(source: ArtifactSource, what: string): RitmoError {
   return new RitmoError('RITMO_ARTIFACT_UPLOAD', `${source.path} ${what} while it was read.`, {
     retryable: false,

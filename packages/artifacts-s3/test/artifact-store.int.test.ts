@@ -271,6 +271,8 @@ describe('what is wrong is said with a code, a sentence and a hint', () => {
     [507, 'XMinioStorageFull', 'The disk of the S3 server is full', true],
     [403, 'RequestTimeTooSkewed', 'The clocks of this machine and of the S3 server differ', true],
     [400, 'EntityTooLarge', 'larger than the S3 server takes', false],
+    [403, 'QuotaExceeded', 'quota of the bucket builds is used up', true],
+    [501, 'NotImplemented', 'does not know what it is asked for (501, NotImplemented)', false],
     [418, 'Teapot', 'answered 418 (Teapot)', false],
   ])('for %i %s of the server', async (status, code, words, retryable) => {
     server.faults.push(refuse(status, code, 99));

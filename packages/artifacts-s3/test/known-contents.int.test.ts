@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ArtifactSource } from '@ritmo/agent-core';
 import { Bucket } from '../src/client.js';
+import { hashedBytes } from '../src/hashed-body.js';
 import { s3ArtifactStore } from '../src/index.js';
 import { settingsOf } from '../src/options.js';
-import { S3Server } from './support/s3-server.js';
+import { refuse, S3Server, type SeenRequest } from './support/s3-server.js';
 import { all, each, journal, lease, pattern, scope, sha256, source } from './support/sources.js';
 
 const mebibyte = 1024 ** 2;
@@ -66,7 +67,7 @@ describe('large files that a build of the same project has stored', () => {
     await store(source('big', big), 'web');
     await using bucket = new Bucket(settingsOf(server.options));
     const { signal } = new AbortController();
-    await bucket.put('job1/3/out/big', { bytes: Buffer.from('x'), sha256: sha256('x') }, {}, signal);
+    await bucket.put('job1/3/out/big', hashedBytes(Buffer.from('x'), sha256('x')), {}, signal);
     const before = parts();
     await again(big, 'web');
     expect(parts() - before).toBe(3);
@@ -79,5 +80,23 @@ describe('large files that a build of the same project has stored', () => {
     const file = source('big', big);
     await store(file, 'web');
     expect(file.bytesRead).toBe(big.length);
+  });
+
+  it.each([
+    ['list', 403, 'AccessDenied', ({ query }: SeenRequest) => query.has('list-type')],
+    ['copy', 501, 'NotImplemented', ({ headers }: SeenRequest) => 'x-amz-copy-source' in headers],
+    [
+      'take notes',
+      403,
+      'AccessDenied',
+      ({ method, path }: SeenRequest) => method === 'PUT' && path.includes('contents/'),
+    ],
+  ])('are sent to a server that refuses to %s', async (_what, status, code, matches) => {
+    await store(source('big', big), 'web');
+    server.faults.push(refuse(status, code, 99, matches));
+    const { refs, sent } = await again(big, 'web');
+    expect(refs).toMatchObject([{ sha256: sha256(big) }]);
+    expect(sent).toBe(big.length);
+    expect((await bytesOf('job1/3/again/out/copy')).equals(big)).toBe(true);
   });
 });

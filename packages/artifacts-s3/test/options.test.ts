@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseS3Address, s3ArtifactStore } from '../src/index.js';
 import { partSizeOf } from '../src/part-size.js';
@@ -46,17 +47,31 @@ describe('an address of an S3 store', () => {
 
 describe('the size of parts', () => {
   const mebibyte = 1024 ** 2;
+  const tebibyte = 1024 ** 4;
+
   it('is as wanted up to 10,000 parts, and grows with the file beyond', () => {
     expect(partSizeOf('a', 1, 8 * mebibyte)).toBe(8 * mebibyte);
     expect(partSizeOf('a', 80_000 * mebibyte, 8 * mebibyte)).toBe(8 * mebibyte);
     expect(partSizeOf('a', 80_000 * mebibyte + 1, 8 * mebibyte)).toBe(9 * mebibyte);
-    for (const size of [1e11, 3e11, 5e11])
-      expect(Math.ceil(size / partSizeOf('a', size, 8 * mebibyte))).toBeLessThanOrEqual(10_000);
   });
 
-  it('is refused where a part would not fit into memory', () => {
-    expect(() => partSizeOf('a', 1024 ** 4, 8 * mebibyte)).toThrow(
-      expect.objectContaining({ code: 'RITMO_ARTIFACT_LIMIT' }),
+  it('keeps every file of up to 5 TiB within what S3 takes, and is the smallest that does', () => {
+    const sizes = fc.oneof(fc.integer({ min: 1, max: 5 * tebibyte }), fc.constantFrom(1, 5 * tebibyte));
+    const wanted = fc.integer({ min: 5 * mebibyte, max: 16 * mebibyte });
+    fc.assert(
+      fc.property(sizes, wanted, (size, least) => {
+        const bytes = partSizeOf('a', size, least);
+        expect(Math.ceil(size / bytes)).toBeLessThanOrEqual(10_000);
+        expect(bytes).toBeGreaterThanOrEqual(least);
+        expect(bytes).toBeLessThanOrEqual(5 * 1024 ** 3);
+        if (bytes > least) expect(Math.ceil(size / (bytes - mebibyte))).toBeGreaterThan(10_000);
+      }),
+    );
+  });
+
+  it('is refused for a file that S3 does not take', () => {
+    expect(() => partSizeOf('a', 5 * tebibyte + 1, 8 * mebibyte)).toThrow(
+      expect.objectContaining({ code: 'RITMO_ARTIFACT_LIMIT', hint: 'Split the file.' }),
     );
   });
 });

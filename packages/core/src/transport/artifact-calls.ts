@@ -25,13 +25,24 @@ const hints: ReadonlyMap<string, string> = new Map([
   ['SignatureDoesNotMatch', credentials],
   ['NoSuchBucket', 'The operator of the API server should make its bucket, or correct its name.'],
   ['RequestTimeTooSkewed', 'Set the clock of the API server, which signs the addresses (timedatectl set-ntp true).'],
+  ['EntityTooLarge', 'Split the file: the store takes no larger ones.'],
+  [
+    'NotImplemented',
+    'The operator of the API server should leave out what the store does not know: encryption=, storageClass=.',
+  ],
   ['SlowDown', 'The bucket takes no more requests now; run fewer workers at once.'],
   ['XMinioStorageFull', room],
   ['QuotaExceeded', room],
 ]);
 
 /** Words that no renewed address changes; AccessDenied stands for an expired one too. */
-const final: ReadonlySet<string> = new Set(['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'NoSuchBucket']);
+const final: ReadonlySet<string> = new Set([
+  'EntityTooLarge',
+  'InvalidAccessKeyId',
+  'NoSuchBucket',
+  'NotImplemented',
+  'SignatureDoesNotMatch',
+]);
 
 /** Artifacts through the API server, or to where it points. */
 export class ArtifactCalls implements ArtifactTransport {

@@ -234,6 +234,8 @@ describe('artifacts sent to where the server points', () => {
     [403, 'InvalidAccessKeyId', 'credentials and the policy', 1],
     [403, 'SignatureDoesNotMatch', 'credentials and the policy', 1],
     [404, 'NoSuchBucket', 'make its bucket', 1],
+    [400, 'EntityTooLarge', 'Split the file', 1],
+    [501, 'NotImplemented', 'leave out what the store does not know', 1],
   ])(
     'that are refused with %i %s say what to do, and are repeated where that may help',
     async (status, code, hint, tries) => {
