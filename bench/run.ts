@@ -1,4 +1,6 @@
 import { artifacts } from './artifacts/s3.js';
+import { collecting } from './artifacts/collect.js';
+import { farArtifacts } from './artifacts/far.js';
 import { signedArtifacts } from './artifacts/signed.js';
 import { cancel } from './system/cancel.js';
 import { loud } from './log/loud.js';
@@ -20,6 +22,8 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   'many-jobs': manyJobs,
   artifacts,
   'artifacts-signed': signedArtifacts,
+  'artifacts-far': farArtifacts,
+  collecting,
   cancel,
   'print-to-reader': printToReader,
   readers,

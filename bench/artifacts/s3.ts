@@ -1,19 +1,17 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { ArtifactSource } from '@ritmo/agent-core';
-import { s3ArtifactStore } from '@ritmo/artifacts-s3';
-import { figure, mebibytes } from '../system/figures.js';
+import { s3ArtifactStore, type S3Options } from '@ritmo/artifacts-s3';
+import { figure } from '../system/figures.js';
+import { memoryFigure, storeProcess } from './store-process.js';
 
 const mebibyte = 1024 ** 2;
 const bigBytes = Number(process.env['RITMO_BENCH_BYTES'] ?? 1024 * mebibyte);
-/** What a PUT to a store over a network waits at the least, in milliseconds. */
-const farMs = 5;
 const smallFiles = Number(process.env['RITMO_BENCH_FILES'] ?? 20_000);
 const lease = { jobId: 'bench', epoch: 1, token: '', ttlMs: 60_000 };
 
@@ -45,19 +43,9 @@ export async function artifacts(): Promise<void> {
     figure(`${bigBytes / mebibyte} MiB, against a plain PUT`, `${big.toFixed(2)} x`, '0.9 x', big >= 0.9);
     const same = Math.min(...parts) / Math.min(...ours);
     figure('the same, against plain PUTs of the same parts', `${same.toFixed(2)} x`, '0.9 x', same >= 0.9);
-    const child = fileURLToPath(new URL('store-process.mjs', import.meta.url));
-    const { stdout } = await promisify(execFile)(process.execPath, [child, `${port}`, path, `${bigBytes}`, 'memory']);
-    const memory = Number(stdout);
-    figure('highest memory of a process that stores it', mebibytes(memory), '150 MiB', memory < 150 * mebibyte);
+    memoryFigure('it', (await storeProcess(optionsOf(port), path, bigBytes, 'memory')).peak);
 
     await many(port, smallFiles, 'against one PUT after another');
-    const far = spawn(process.execPath, [fileURLToPath(new URL('far-process.mjs', import.meta.url)), `${farMs}`]);
-    try {
-      const farPort = await new Promise<number>((resolve) => far.stdout.once('data', (line) => resolve(Number(line))));
-      await many(farPort, Math.min(smallFiles, 2_000), `the same with a store ${farMs} ms away`);
-    } finally {
-      far.kill();
-    }
   } finally {
     server.kill();
     await new Promise((resolve) => server.once('exit', resolve));
@@ -136,12 +124,13 @@ async function post(port: number, key: string, body: string): Promise<string> {
   return answer.text();
 }
 
+function optionsOf(port: number): S3Options {
+  const credentials = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' };
+  return { bucket: 'bench', endpoint: `http://127.0.0.1:${port}`, credentials };
+}
+
 async function store(port: number, sources: readonly ArtifactSource[]): Promise<void> {
-  await using artifactStore = s3ArtifactStore({
-    bucket: 'bench',
-    endpoint: `http://127.0.0.1:${port}`,
-    credentials: { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' },
-  });
+  await using artifactStore = s3ArtifactStore(optionsOf(port));
   const session = await artifactStore.open(lease, { get: async () => undefined, set: async () => undefined });
   const scope = { signal: new AbortController().signal, progress: () => undefined };
   async function* each() {

@@ -108,14 +108,17 @@ export class LeanClient {
       port: url.port,
       path,
       headers: { ...headers, 'content-length': body.size },
-      signal,
       timeout: silenceMs,
     };
     return new Promise((resolve, reject) => {
       const call = secure
         ? httpsRequest({ ...options, agent: agents.https })
         : httpRequest({ ...options, agent: agents.http });
-      call.once('response', (response) => void answerOf(response).then(resolve, reject));
+      // The option `signal` and iterating over an answer take a fifth of the processor time of a small file.
+      const stop = () => call.destroy(new Error('aborted'));
+      signal.addEventListener('abort', stop, { once: true });
+      call.once('close', () => signal.removeEventListener('abort', stop));
+      call.once('response', (response) => readAnswer(response, resolve, reject));
       call.once('timeout', () => call.destroy(new Error('the server is silent')));
       call.once('error', reject);
       if (body.bytes) call.end(body.bytes);
@@ -158,13 +161,23 @@ async function etagOf(answer: Answer | undefined, signal: AbortSignal): Promise<
   throw new Refused(status, code);
 }
 
-async function answerOf(response: IncomingMessage): Promise<Answer> {
+function readAnswer(
+  response: IncomingMessage,
+  resolve: (answer: Answer) => void,
+  reject: (error: Error) => void,
+): void {
   let text = '';
-  for await (const bytes of response) if (text.length < maxErrorBytes) text += String(bytes);
-  return {
-    status: response.statusCode ?? 0,
-    etag: response.headers.etag ?? '',
-    code: /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1] ?? 'no code',
-    timeMs: Date.parse(response.headers.date ?? ''),
-  };
+  response.on('data', (bytes: Buffer) => {
+    if (text.length < maxErrorBytes) text += bytes.toString();
+  });
+  // Without its end the answer was cut off.
+  response.once('error', reject);
+  response.once('end', () =>
+    resolve({
+      status: response.statusCode ?? 0,
+      etag: response.headers.etag ?? '',
+      code: /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1] ?? 'no code',
+      timeMs: Date.parse(response.headers.date ?? ''),
+    }),
+  );
 }

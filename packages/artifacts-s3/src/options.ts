@@ -37,7 +37,7 @@ const schema = z.strictObject({
     .int()
     .min(5 * mebibyte)
     .max(16 * mebibyte)
-    .default(6 * mebibyte),
+    .default(8 * mebibyte),
   attempts: z.int().min(1).max(100).default(8),
   silence: z.int().min(100).max(3_600_000).default(60_000),
 });
@@ -75,7 +75,7 @@ export interface S3Options {
   readonly verify?: boolean;
   /** Requests at once, over files and parts, 1 to 64. Default: 16. */
   readonly parallel?: number;
-  /** Bytes of a part, 5 to 16 MiB; more for files of over 10,000 parts. Default: 6 MiB. */
+  /** Bytes of a part, 5 to 16 MiB; more for files of over 10,000 parts. Default: 8 MiB. */
   readonly partSize?: number;
   /** Tries of a request that may be repeated. Default: 8. */
   readonly attempts?: number;

@@ -5,7 +5,7 @@ export const maxParts = 10_000;
 const mebibyte = 1024 ** 2;
 
 /** Bytes of files and parts that are in memory at once; a part that is larger than `heldPartBytes` passes through. */
-export const memoryBytes = 18 * mebibyte;
+export const memoryBytes = 24 * mebibyte;
 /** Up to here a part is in memory while it is sent. */
 export const heldPartBytes = 16 * mebibyte;
 /** Largest object. Source: as above. No part of it needs more than 525 MiB, and a part may have 5 GiB. */

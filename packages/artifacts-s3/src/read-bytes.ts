@@ -11,14 +11,19 @@ export async function readBytes(
 ): Promise<Uint8Array> {
   const whole = spare?.length === end - start ? spare : Buffer.allocUnsafeSlow(end - start);
   let length = 0;
-  for await (const bytes of source.read(start, end)) {
+  for await (const bytes of source.read(start, end, whole)) {
     signal.throwIfAborted();
     if (length + bytes.length > whole.length) throw changed(source, 'grew');
-    whole.set(bytes, length);
+    if (!isAt(bytes, whole, length)) whole.set(bytes, length);
     length += bytes.length;
   }
   if (length < whole.length) throw changed(source, 'shrank');
   return whole;
+}
+
+/** Whether the bytes were read into `whole`, at this place. */
+function isAt(bytes: Uint8Array, whole: Uint8Array, at: number): boolean {
+  return bytes.buffer === whole.buffer && bytes.byteOffset === whole.byteOffset + at;
 }
 
 /** A part of a file as it is read. Throws as `readBytes` does. */

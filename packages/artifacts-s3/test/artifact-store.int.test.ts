@@ -86,6 +86,22 @@ describe('artifacts in a bucket', () => {
     ).toBe(false);
   });
 
+  it('lie where a source reads them to, and are copied where it does not', async () => {
+    const big = pattern(11 * mebibyte);
+    let given = 0;
+    const into = source('into', big, {
+      async *read(start = 0, end = big.length, into?: Uint8Array) {
+        given += into?.length ?? 0;
+        into?.set(big.subarray(start, end));
+        for (let at = 0; at < end - start; at += 700_000)
+          yield into?.subarray(at, Math.min(end - start, at + 700_000)) ?? big.subarray(start, end);
+      },
+    });
+    await store([into, source('copied', big)]);
+    expect(given).toBe(big.length);
+    for (const name of ['into', 'copied']) expect((await bytesOf(`job1/3/out/${name}`)).equals(big)).toBe(true);
+  });
+
   it('carry what the operator set: storage class, encryption, and the days after which a rule may remove them', async () => {
     const options = { storageClass: 'STANDARD_IA', encryption: 'AES256', tags: true } as const;
     const hours = 60 * 60_000;

@@ -31,7 +31,8 @@ export class SeaweedFs implements AsyncDisposable {
     return this.#process.pid ?? 0;
   }
 
-  static async start(): Promise<SeaweedFs> {
+  /** Has room for so many volumes of 64 MB. */
+  static async start(volumes = 20): Promise<SeaweedFs> {
     const directory = await mkdtemp(join(tmpdir(), 'ritmo-weed-'));
     const ports = await freePorts(roles.length * 2);
     const config = join(directory, 's3.json');
@@ -42,7 +43,14 @@ export class SeaweedFs implements AsyncDisposable {
       `-${role}.port=${ports[at * 2]}`,
       `-${role}.port.grpc=${ports[at * 2 + 1]}`,
     ]);
-    const fixed = ['-ip=127.0.0.1', '-ip.bind=127.0.0.1', '-filer', '-s3', `-s3.config=${config}`, '-volume.max=20'];
+    const fixed = [
+      '-ip=127.0.0.1',
+      '-ip.bind=127.0.0.1',
+      '-filer',
+      '-s3',
+      `-s3.config=${config}`,
+      `-volume.max=${volumes}`,
+    ];
     const argv = ['-logtostderr', 'server', `-dir=${directory}`, ...fixed, ...flags, '-master.volumeSizeLimitMB=64'];
     const weed = spawn(weedPath, argv, { stdio: 'ignore', cwd: directory });
     const options = { bucket: 'builds', endpoint: `http://127.0.0.1:${ports[6]}`, credentials };

@@ -26,7 +26,7 @@ export async function sourceOf(
     ...names,
     size: entry.size,
     mode: entry.mode,
-    read: (start = 0, end = entry.size) => range(start, end),
+    read: (start = 0, end = entry.size, into?: Uint8Array) => range(start, end, into),
     release: async () => undefined,
   };
 }

@@ -136,9 +136,10 @@ async function beginPart(
 async function wholePart(source: ArtifactSource, start: number, end: number, hash: Hash): Promise<Uint8Array> {
   const whole = Buffer.allocUnsafeSlow(end - start);
   let length = 0;
-  const body = new MeasuredBody(source.path, source.read(start, end), end - start, hash, () => undefined);
+  const body = new MeasuredBody(source.path, source.read(start, end, whole), end - start, hash, () => undefined);
   for await (const bytes of body) {
-    whole.set(bytes, length);
+    const inPlace = bytes.buffer === whole.buffer && bytes.byteOffset === whole.byteOffset + length;
+    if (!inPlace) whole.set(bytes, length);
     length += bytes.length;
   }
   return whole;

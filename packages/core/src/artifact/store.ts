@@ -56,8 +56,11 @@ export interface ArtifactSource {
   readonly linkTarget?: string;
   /** How long it is to be kept, where the job says so. */
   readonly expireInMs?: number;
-  /** Bytes from `start` (0) up to but without `end` (`size`). Rejects when the file changed under it. */
-  read(start?: number, end?: number): AsyncIterable<Uint8Array>;
+  /**
+   * Bytes from `start` (0) up to but without `end` (`size`). Rejects when the file changed under it. They may be put into
+   * `into`, which has room for all of them, one after the other; what is yielded then lies there.
+   */
+  read(start?: number, end?: number, into?: Uint8Array): AsyncIterable<Uint8Array>;
   /** Called once the session needs it no more. */
   release(): Promise<void>;
 }

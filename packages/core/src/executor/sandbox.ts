@@ -164,9 +164,10 @@ export interface FileBody extends EntryBase {
   readonly body: AsyncIterable<Uint8Array>;
   /**
    * Present where the bytes can be read at any time until the sandbox is disposed, as often as needed, from
-   * `start` up to but without `end`: an upload then needs no copy for a retry. Rejects when the file changed.
+   * `start` up to but without `end`: an upload then needs no copy for a retry. Rejects when the file changed. They may be
+   * put into `into`, which has room for all of them, one after the other; what is yielded then lies there.
    */
-  readonly range?: (start: number, end: number) => AsyncIterable<Uint8Array>;
+  readonly range?: (start: number, end: number, into?: Uint8Array) => AsyncIterable<Uint8Array>;
 }
 /** A symbolic link. */
 export interface LinkEntry extends EntryBase {

@@ -51,12 +51,24 @@ export function fromSpool(folder: string, spooled: SpooledEntry): CollectedEntry
   const named = pathBytes === undefined ? {} : { pathBytes: new Uint8Array(Buffer.from(pathBytes, 'base64')) };
   if (rest.kind === 'link') return { ...rest, ...named };
   const { number, size, path } = rest;
-  const range = (start: number, end: number) => read(join(folder, String(number)), start, end, size, path);
+  const at = join(folder, String(number));
+  const range = (start: number, end: number, into?: Uint8Array) => read({ at, size, shown: path }, start, end, into);
   const { kind, mode, mtimeMs } = rest;
   return { kind, path, ...named, mode, mtimeMs, size, body: range(0, size), range };
 }
 
-async function* read(at: string, start: number, end: number, size: number, shown: string): AsyncGenerator<Uint8Array> {
+interface Body {
+  readonly at: string;
+  readonly size: number;
+  readonly shown: string;
+}
+
+async function* read(
+  { at, size, shown }: Body,
+  start: number,
+  end: number,
+  into?: Uint8Array,
+): AsyncGenerator<Uint8Array> {
   if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end)) || start < 0 || end > size) {
     throw new RangeError(`${start} to ${end} is no part of a file of ${size} bytes`);
   }
@@ -68,7 +80,7 @@ async function* read(at: string, start: number, end: number, size: number, shown
   }
   try {
     if (fstatSync(fd).size !== size) throw new RitmoError('RITMO_ARTIFACT_REFUSED', `${shown} is not whole.`);
-    yield* readOpenFile(fd, start, end, shown);
+    yield* readOpenFile(fd, start, end, shown, into);
   } finally {
     closeSync(fd);
   }

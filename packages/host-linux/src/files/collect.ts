@@ -156,7 +156,7 @@ class Walk {
       ...base(names, stat),
       size: stat.size,
       body: bodyOf(fd, stat, found.shown),
-      range: (start, end) => readAgain(found, start, end),
+      range: (start, end, into) => readAgain(found, start, end, into),
     };
   }
 }

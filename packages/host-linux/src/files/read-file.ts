@@ -5,11 +5,23 @@ import { Folder } from './folder.js';
 
 const readAsync = promisify(read);
 const chunkBytes = 256 * 1024;
+const intoBytes = 1024 * 1024;
 
-/** Reads an open file from `start` up to but without `end`, in chunks of at most 256 KiB. */
-export async function* readOpenFile(fd: number, start: number, end: number, shown: string): AsyncGenerator<Uint8Array> {
+/**
+ * Reads an open file from `start` up to but without `end`, in chunks of at most 256 KiB; into `into`, where that is given,
+ * in chunks of at most 1 MiB.
+ */
+export async function* readOpenFile(
+  fd: number,
+  start: number,
+  end: number,
+  shown: string,
+  into?: Uint8Array,
+): AsyncGenerator<Uint8Array> {
   for (let at = start; at < end; ) {
-    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - at));
+    const buffer = into
+      ? into.subarray(at - start, Math.min(end - start, at - start + intoBytes))
+      : Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - at));
     // A short file is in the page cache or one seek away; the thread pool would cost more than the read.
     const bytesRead =
       end - start <= chunkBytes
@@ -30,14 +42,19 @@ export interface FoundFile {
 }
 
 /** Walks to the file again by descriptor and reads a part of it; rejects when it is not what was found. */
-export async function* readAgain(found: FoundFile, start: number, end: number): AsyncGenerator<Uint8Array> {
+export async function* readAgain(
+  found: FoundFile,
+  start: number,
+  end: number,
+  into?: Uint8Array,
+): AsyncGenerator<Uint8Array> {
   if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end)) || start < 0 || end > found.stat.size) {
     throw new RangeError(`${start} to ${end} is no part of a file of ${found.stat.size} bytes`);
   }
   const fd = reopen(found);
   try {
     assertSame(found, fstatSync(fd));
-    yield* readOpenFile(fd, start, end, found.shown);
+    yield* readOpenFile(fd, start, end, found.shown, into);
     assertSame(found, fstatSync(fd));
   } finally {
     closeSync(fd);

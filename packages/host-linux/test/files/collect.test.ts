@@ -224,6 +224,20 @@ describe('what is read', () => {
     await expect(textOf(range(0, 3))).rejects.toMatchObject({ code: 'RITMO_ARTIFACT_REFUSED' });
   });
 
+  it('reads a part into memory that is given, and yields where it lies', async () => {
+    const big = Array.from({ length: 300_000 }, (_, n) => `${n} `).join('');
+    writeFileSync(join(root, 'big'), big);
+    const [entry] = (await collect()) as [FileBody];
+    const into = new Uint8Array(1_500_000);
+    let length = 0;
+    for await (const bytes of entry.range?.(3, 1_500_003, into) ?? []) {
+      expect([bytes.buffer, bytes.byteOffset]).toEqual([into.buffer, length]);
+      length += bytes.length;
+    }
+    expect(length).toBe(1_500_000);
+    expect(Buffer.from(into).toString()).toBe(big.slice(3, 1_500_003));
+  });
+
   it('rejects the body of a file that shrinks or grows while it is read', async () => {
     for (const change of [
       () => writeFileSync(join(root, 'f'), 'short'),
