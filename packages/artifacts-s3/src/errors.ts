@@ -80,6 +80,11 @@ function explained(bucket: string): Readonly<Record<string, Explained | undefine
       'Use a smaller parallel=, or a longer prefix.',
       true,
     ],
+    InternalError: [
+      'The S3 server failed, and does not say at what (InternalError).',
+      'Look into its log, and at its disk: some servers say no more when it is full.',
+      true,
+    ],
     XMinioStorageFull: ['The disk of the S3 server is full.', 'Make room on the S3 server.', true],
     QuotaExceeded: [`The quota of the bucket ${bucket} is used up.`, 'Make room in the bucket.', true],
     PermanentRedirect: [`The bucket ${bucket} is in another region.`, 'Name its region with region=.', false],

@@ -284,6 +284,7 @@ describe('what is wrong is said with a code, a sentence and a hint', () => {
 
   it.each([
     [503, 'SlowDown', 'takes no more requests now', true],
+    [500, 'InternalError', 'failed, and does not say at what', true],
     [507, 'XMinioStorageFull', 'The disk of the S3 server is full', true],
     [403, 'RequestTimeTooSkewed', 'The clocks of this machine and of the S3 server differ', true],
     [400, 'EntityTooLarge', 'larger than the S3 server takes', false],

@@ -31,6 +31,7 @@ const hints: ReadonlyMap<string, string> = new Map([
     'The operator of the API server should leave out what the store does not know: encryption=, storageClass=.',
   ],
   ['SlowDown', 'The bucket takes no more requests now; run fewer workers at once.'],
+  ['InternalError', 'Look into the log of the store, and at its disk: some say no more when it is full.'],
   ['XMinioStorageFull', room],
   ['QuotaExceeded', room],
 ]);

@@ -230,6 +230,7 @@ describe('artifacts sent to where the server points', () => {
     [507, 'XMinioStorageFull', 'Make room in the bucket', 12],
     [403, 'RequestTimeTooSkewed', 'Set the clock of the API server', 12],
     [503, 'SlowDown', 'run fewer workers', 12],
+    [500, 'InternalError', 'log of the store, and at its disk', 12],
     [403, 'AccessDenied', 'credentials and the policy', 1],
     [403, 'InvalidAccessKeyId', 'credentials and the policy', 1],
     [403, 'SignatureDoesNotMatch', 'credentials and the policy', 1],
