@@ -83,9 +83,9 @@ describe('images', () => {
     expect(box.uid).toBe(1000);
     const { stdout } = await sh(
       box,
-      'id -u; id -g; echo $HOME $FROM_IMAGE; : > "$HOME/mine"; : > mine; ls -ln mine | cut -c1-30',
+      'id -u; id -g; echo $HOME $FROM_IMAGE; stat -c %u:%a /; : > "$HOME/mine"; : > mine; ls -ln mine | cut -c1-30',
     );
-    expect(stdout).toContain('1000\n1000\n/home/build yes\n');
+    expect(stdout).toContain('1000\n1000\n/home/build yes\n0:755\n');
     await box[Symbol.asyncDispose]();
   });
 

@@ -5,23 +5,33 @@ import { guestScripts } from './scripts.js';
 import { seedProgram } from './seed-program.js';
 
 /** Loaded before the machine says hello. */
-const early = ['virtio_pci', 'virtio_console', 'overlay', 'squashfs', 'ext4'];
-/** Loaded when a job begins: what they drive differs from job to job. */
-const late = ['virtio_blk', 'virtio_net'];
+const needed = ['virtio_pci', 'virtio_console', 'virtio_blk', 'virtio_net', 'overlay', 'squashfs', 'ext4'];
 const applets = [
-  ...['cat', 'chmod', 'chown', 'date', 'dd', 'env', 'hostname', 'insmod', 'ip', 'kill', 'ln', 'mkdir', 'mkfifo'],
-  ...['mknod', 'mount', 'nsenter', 'poweroff', 'printf', 'readlink', 'rm', 'rmdir', 'setsid', 'sh', 'stat', 'tar'],
+  ...['cat', 'chmod', 'chown', 'dd', 'hostname', 'ifconfig', 'insmod', 'kill', 'ln', 'mkdir', 'mkfifo'],
+  ...[
+    'mknod',
+    'mount',
+    'nsenter',
+    'poweroff',
+    'printf',
+    'readlink',
+    'rm',
+    'rmdir',
+    'route',
+    'setsid',
+    'sh',
+    'stat',
+    'tar',
+  ],
   ...['uname', 'usleep', 'xargs', 'xxd'],
 ];
 
 /** What of it is decided here; with the scripts and the busybox it tells one initramfs from another. */
-export const initramfsParts = [...early, ...late, ...applets].join(' ');
+export const initramfsParts = [...needed, ...applets].join(' ');
 
 /** The first root of a machine: a static busybox, some modules of its kernel, and our scripts. */
 export async function makeInitramfs(busybox: string, modules: string): Promise<Buffer> {
-  const loaded = await modulesWithNeeds(modules, [...early, ...late]);
-  const first = new Set((await modulesWithNeeds(modules, early)).map(({ name }) => name));
-  const list = loaded.filter(({ name }) => first.has(name)).map(({ name }) => `${name}\n`);
+  const loaded = await modulesWithNeeds(modules, needed);
   const file = (path: string, data: string | Buffer, mode = 0o644): ArchiveEntry => ({
     kind: 'file',
     path,
@@ -39,7 +49,7 @@ export async function makeInitramfs(busybox: string, modules: string): Promise<B
     file('serve', guestScripts.serve),
     file('steps', guestScripts.steps),
     file('launch', guestScripts.launch),
-    file('modules/early', list.join('')),
+    file('modules/order', loaded.map(({ name }) => `${name}\n`).join('')),
     ...loaded.map(({ name, data }) => file(`modules/${name}.ko`, data)),
   ]);
 }

@@ -17,13 +17,20 @@ const bin = '/run/ritmo/bin';
  * control, 4 data, 5 stdout and 6 stderr of steps, 7 requests for steps.
  */
 const init = `#!/bin/sh
-export PATH=/bin
+# Nothing is in the environment of what is started: steps begin with an empty one.
+unset HOME TERM
+PATH=/bin
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t cgroup2 groups /sys/fs/cgroup
-while read -r module; do insmod "/modules/$module.ko"; done </modules/early
+# The disks too: those of a job take the place of what a template had, of which nothing was kept.
+while read -r module; do insmod "/modules/$module.ko"; done </modules/order
+rm -r /modules
+for disk in vda vdb; do
+  while [ ! -b /dev/$disk ]; do usleep 5000; done
+done
 port() {
   while :; do
     for at in /sys/class/virtio-ports/*; do
@@ -49,7 +56,10 @@ helpers="$helpers $!"
 # A program that asks for more than there is is ended when it uses it, as on hosts with much memory.
 echo 1 >/proc/sys/vm/overcommit_memory
 echo "+memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
-mkdir -p /job /lower ${root} /stage/dev /stage/run
+mkdir ${group}
+mkdir -p /job /lower ${root} /stage/dev /stage/run /stage/proc /stage/sys
+mount -t proc proc /stage/proc
+mount -t sysfs -o ro sys /stage/sys
 mount -t tmpfs -o mode=755,size=64k dev /stage/dev
 mkdir /stage/dev/pts /stage/dev/shm
 for node in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5 0"; do
@@ -57,6 +67,7 @@ for node in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5 0
   mknod -m 666 /stage/dev/$1 c $2 $3
 done
 mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts /stage/dev/pts
+mount -t tmpfs -o mode=1777,nosuid,nodev shm /stage/dev/shm
 ln -s pts/ptmx /stage/dev/ptmx
 ln -s /proc/self/fd /stage/dev/fd
 ln -s fd/0 /stage/dev/stdin
@@ -65,12 +76,17 @@ ln -s fd/2 /stage/dev/stderr
 mount -t tmpfs -o mode=755 run /stage/run
 mkdir -p /stage${bin} /stage/run/ritmo/step /stage/run/lock
 chmod 1777 /stage/run/lock
+mkdir -m 700 /stage/run/ritmo/private
 mount --bind /bin /stage${bin}
 cat /launch >/stage/run/ritmo/step/launch
 : >/stage/run/ritmo/step/command
 chmod 600 /stage/run/ritmo/step/command
+# What is mounted in the root of a job, by one program: each costs an emulated machine milliseconds.
+for part in proc sys dev run; do echo "/stage/$part ${root}/$part none rbind 0 0"; done >/run/inside
+echo "/job/workspace ${root}/workspace none bind 0 0" >>/run/inside
+printf '127.0.0.1 localhost build\\n::1 localhost\\n' >/run/hosts
 hostname build
-ip link set lo up
+ifconfig lo up
 # Until the generator of random numbers has a seed, a template would hide that all clones begin with the same.
 dd if=/dev/random of=/dev/null bs=1 count=1 2>/dev/null
 ( . /serve ) &
@@ -90,40 +106,36 @@ attempt() {
   return 1
 }
 outcome() { if [ $? = 0 ]; then say "done $number"; else say "failed $number $1"; fi; }
-appear() { n=0; while [ ! -b "/dev/$1" ] && [ $n -lt 1000 ]; do usleep 5000; n=$((n + 1)); done; }
 uid=0 gid=0
-# $1 uid, $2 gid, $3 home, $4 type and $5 device of the image, $6 options of /dev/shm
+# $1 uid, $2 gid, $3 home, $4 type of the image, $5 bytes of /dev/shm where they are bounded
 prepare() {
   uid=$1 gid=$2
-  insmod /modules/virtio_blk.ko 2>/dev/null
-  appear "$5"
-  appear vdb
-  attempt mount -t "$4" -o ro,noatime "/dev/$5" /lower || return
-  attempt mount -t ext4 -o noatime,noinit_itable /dev/vdb /job || return
-  attempt mount -t overlay -o lowerdir=/lower,upperdir=/job/upper,workdir=/job/work overlay ${root} || return
+  echo "/dev/vda /lower $4 ro,noatime 0 0
+/dev/vdb /job ext4 noatime,noinit_itable 0 0
+overlay ${root} overlay lowerdir=/lower,upperdir=/job/upper,workdir=/job/work 0 0" >/run/disks
+  attempt mount -a -T /run/disks || return
   cd ${root} && mkdir -p proc sys dev run tmp etc workspace ".$3"
-  attempt mount -t proc proc proc || return
-  mount -t sysfs -o ro sys sys
-  mount --rbind /stage/dev dev
-  mount -t tmpfs -o "mode=1777,nosuid,nodev$6" shm dev/shm
-  mount --rbind /stage/run run
-  attempt mount --bind /job/workspace workspace || return
-  chmod 1777 tmp
-  mkdir -m 700 run/ritmo/private
-  if [ "$uid" != 0 ]; then chown "$uid:$gid" run/ritmo/private run/ritmo/step/command ".$3"; fi
-  [ -L etc/hosts ] || [ -s etc/hosts ] || printf '127.0.0.1 localhost build\\n::1 localhost\\n' >etc/hosts
+  if ! [ -L etc/hosts ] && ! [ -s etc/hosts ]; then
+    [ -f etc/hosts ] || : >etc/hosts
+    echo "/run/hosts ${root}/etc/hosts none bind 0 0" >>/run/inside
+  fi
+  attempt mount -a -T /run/inside || return
+  if [ -n "$5" ]; then attempt mount -t tmpfs -o "mode=1777,nosuid,nodev,size=$5" shm dev/shm || return; fi
+  [ -k tmp ] || chmod 1777 tmp
+  if [ "$uid" != 0 ]; then
+    # The disk was filled by the user of the job: the root is not his.
+    chown 0:0 .
+    chown "$uid:$gid" run/ritmo/private run/ritmo/step/command ".$3"
+  fi
   cd /
   say "done $number"
 }
-# $1 address, $2 gateway, $3 name server
+# $1 address, $2 mask, $3 gateway, $4 name server
 network() {
-  for module in failover net_failover virtio_net; do insmod "/modules/$module.ko"; done 2>/dev/null
-  n=0; while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 400 ]; do usleep 5000; n=$((n + 1)); done
-  attempt ip link set eth0 up || return
-  attempt ip addr add "$1" dev eth0 || return
-  attempt ip route add default via "$2" || return
+  attempt ifconfig eth0 "$1" netmask "$2" up || return
+  attempt route add default gw "$3" || return
   rm -f ${root}/etc/resolv.conf
-  echo "nameserver $3" >${root}/etc/resolv.conf
+  echo "nameserver $4" >${root}/etc/resolv.conf
   say "done $number"
 }
 # What /bin/sh is: its first bytes, or nothing.
@@ -136,8 +148,8 @@ collect() {
   take "$2" >/run/list
   (
     cd ${root}/workspace
-    xargs -0 sh -c 'echo $$ >/run/collecting; exec tar -c -f - "$@"' sh </run/list 2>/dev/null 3>&- 4>&- |
-      dd bs=65536 >&4 2>/dev/null 3>&-
+    # Straight to the port: tar hands whole files to it, and what stands between them would copy every byte.
+    xargs -0 sh -c 'echo $$ >/run/collecting; exec tar -c -f - "$@"' sh </run/list >&4 2>/dev/null 3>&-
     printf '\\001%s\\n' "$1" >&4
     say "done $number"
   ) &
@@ -155,13 +167,12 @@ stop() {
 }
 say "hello $(uname -m)"
 while :; do
-  read -r what number a b c d e f <&3 || { usleep 10000; continue; }
+  read -r what number a b c d e <&3 || { usleep 10000; continue; }
   case $what in
     ping) say "done $number" ;;
     seed) reseed <&4 1<>/dev/urandom; outcome seed ;;
-    clock) date -u -s "@$a" >/dev/null; outcome clock ;;
-    prepare) prepare "$a" "$b" "$c" "$d" "$e" "$f" ;;
-    network) network "$a" "$b" "$c" ;;
+    prepare) prepare "$a" "$b" "$c" "$d" "$e" ;;
+    network) network "$a" "$b" "$c" "$d" ;;
     inspect) inspect ;;
     put) take "$a" | inside ${bin}/tar -x -p -C / -f - 2>/dev/null; outcome put ;;
     remove) take "$a" | nsenter -F -r${root} ${bin}/xargs -0 ${bin}/rm -rf --; outcome remove ;;
@@ -181,7 +192,6 @@ done
 const steps = `
 while :; do
   read -r number mark uid gid memory pids <&7 || { usleep 10000; continue; }
-  mkdir ${group}
   echo "$memory" >${group}/memory.max
   echo "$pids" >${group}/pids.max
   said=$(
@@ -189,7 +199,7 @@ while :; do
     (
       echo 0 >${group}/cgroup.procs
       echo 0 >/proc/self/oom_score_adj
-      exec setsid env -i nsenter -F -G "$gid" -S "$uid" -r${root} ${bin}/sh /run/ritmo/step/launch "$number" </dev/null >&5 2>&6 5>&- 6>&-
+      exec setsid nsenter -F -G "$gid" -S "$uid" -r${root} ${bin}/sh /run/ritmo/step/launch "$number" </dev/null >&5 2>&6 5>&- 6>&-
     )
     echo "
 code $?"
@@ -215,7 +225,6 @@ code '*) how=silent ;;
   while read -r key value; do [ "$key" = oom_kill ] && kills=$value; done <${group}/memory.events
   while read -r key value; do [ "$key" = max ] && refused=$value; done <${group}/pids.events
   [ "$code" = 0 ] || free=$(stat -f -c '%a %d' /job)
-  while ! rmdir ${group}; do usleep 5000; done 2>/dev/null
   for helper in $helpers; do
     stat=
     read -r stat </proc/$helper/stat
@@ -224,6 +233,9 @@ code '*) how=silent ;;
   printf '\\001%s\\n' "$mark" >&5
   printf '\\001%s\\n' "$mark" >&6
   echo "ended $number $code $how $left $kills $refused $free" >&3
+  # One that has counted nothing, for the next step.
+  while ! rmdir ${group}; do usleep 5000; done 2>/dev/null
+  mkdir ${group}
 done
 `;
 

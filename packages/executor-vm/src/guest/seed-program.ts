@@ -3,22 +3,26 @@ const headerBytes = 64;
 const segmentBytes = 56;
 
 /**
- * A static program for Linux on x64: reads a `rand_pool_info` with 64 bytes from stdin, has the generator behind
- * stdout take them for entropy (RNDADDENTROPY), makes it begin anew (RNDRESEEDCRNG), and exits with 0 when both worked.
+ * A static program for Linux on x64: reads a `rand_pool_info` with 64 bytes and a `timespec` from stdin, has the generator
+ * behind stdout take the bytes for entropy (RNDADDENTROPY), makes it begin anew (RNDRESEEDCRNG), sets the clock, and exits
+ * with 0 when all of it worked.
  */
 export function seedProgram(): Buffer {
   const code = Buffer.from([
     ...[0x48, 0x81, 0xec, 0x80, 0, 0, 0], // sub rsp, 128
     ...[0x31, 0xc0, 0x31, 0xff], // xor eax, eax (read); xor edi, edi
-    ...[0x48, 0x89, 0xe6, 0xba, 72, 0, 0, 0], // mov rsi, rsp; mov edx, 72
+    ...[0x48, 0x89, 0xe6, 0xba, 88, 0, 0, 0], // mov rsi, rsp; mov edx, 88
     ...[0x0f, 0x05], // syscall
-    ...[0x83, 0xf8, 72, 0x75, 0x2c], // cmp eax, 72; jne fail
+    ...[0x83, 0xf8, 88, 0x75, 0x3e], // cmp eax, 88; jne fail
     ...[0xb8, 16, 0, 0, 0, 0xbf, 1, 0, 0, 0], // mov eax, 16 (ioctl); mov edi, 1
     ...[0xbe, 0x03, 0x52, 0x08, 0x40], // mov esi, RNDADDENTROPY
     ...[0x48, 0x89, 0xe2, 0x0f, 0x05], // mov rdx, rsp; syscall
-    ...[0x85, 0xc0, 0x75, 0x14], // test eax, eax; jnz fail
+    ...[0x85, 0xc0, 0x75, 0x26], // test eax, eax; jnz fail
     ...[0xb8, 16, 0, 0, 0, 0xbe, 0x07, 0x52, 0, 0], // mov eax, 16 (ioctl); mov esi, RNDRESEEDCRNG
     ...[0x0f, 0x05], // syscall
+    ...[0x85, 0xc0, 0x75, 0x16], // test eax, eax; jnz fail
+    ...[0xb8, 227, 0, 0, 0, 0x31, 0xff], // mov eax, 227 (clock_settime); xor edi, edi (CLOCK_REALTIME)
+    ...[0x48, 0x8d, 0x74, 0x24, 72, 0x0f, 0x05], // lea rsi, [rsp + 72]; syscall
     ...[0x85, 0xc0, 0x75, 0x04], // test eax, eax; jnz fail
     ...[0x31, 0xff, 0xeb, 0x05], // xor edi, edi; jmp exit
     ...[0xbf, 1, 0, 0, 0], // fail: mov edi, 1
@@ -47,10 +51,13 @@ export function seedProgram(): Buffer {
   return file;
 }
 
-/** What the program reads: how many bits of entropy follow in how many bytes, and the bytes. */
-export function seedOf(random: Buffer): Buffer {
+/** What the program reads: how many bits of entropy follow in how many bytes, the bytes, and the time in milliseconds. */
+export function seedOf(random: Buffer, now: number): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt32LE(random.length * 8, 0);
   head.writeUInt32LE(random.length, 4);
-  return Buffer.concat([head, random]);
+  const time = Buffer.alloc(16);
+  time.writeBigInt64LE(BigInt(Math.floor(now / 1_000)), 0);
+  time.writeBigInt64LE(BigInt(Math.floor(now % 1_000)) * 1_000_000n, 8);
+  return Buffer.concat([head, random, time]);
 }

@@ -36,6 +36,8 @@ const commandLine =
   'quiet panic=-1 no_timer_check nokaslr 8250.nr_uarts=0 i8042.noaux cryptomgr.notests nowatchdog audit=0 apparmor=0';
 /** Most translated code that an emulated machine keeps: without a bound it would outgrow what the job's limit leaves for QEMU. */
 const translatedMiB = 128;
+/** More than the disk of any job, and any image, has. */
+const hugeBytes = 2 ** 60;
 const board = 'usb=off,smm=off,vmport=off,hpet=off,graphics=off';
 
 /** What backs the memory: a file of ours, new (a template is to be made of it) or of a template, or nobody's. */
@@ -54,7 +56,8 @@ export interface MachineShape {
 /** Addresses in the network of a machine; another than that of the holder around it, whose name server answers. */
 export const machineNetwork = {
   prefix: '10.0.3.0/24',
-  address: '10.0.3.15/24',
+  address: '10.0.3.15',
+  mask: '255.255.255.0',
   gateway: '10.0.3.2',
   nameServer: '10.0.3.3',
 };
@@ -87,14 +90,13 @@ export function machineArgs({ hardware, memory, imageFormat, network }: MachineS
     ],
     ...['-kernel', machinePaths.kernel, '-initrd', machinePaths.initramfs, '-append', commandLine],
     ...['-chardev', `socket,id=monitor,fd=${descriptors.monitor}`, '-mon', 'chardev=monitor,mode=control'],
-    ...['-device', 'virtio-serial-pci,id=ports,max_ports=5'],
+    // What is printed is handed on by the processor that prints it, without waking another thread for each block.
+    ...['-device', 'virtio-serial-pci,id=ports,max_ports=5,ioeventfd=off'],
     ...ports.flatMap((name, index) => [
       ...['-chardev', `socket,id=${name},fd=${descriptors[name]}`],
       ...['-device', `virtserialport,bus=ports.0,nr=${index + 1},chardev=${name},name=ritmo.${name}`],
     ]),
-    ...['-add-fd', `fd=${descriptors.image},set=1`, '-add-fd', `fd=${descriptors.disk},set=2`],
-    ...disk('image', `file=/dev/fdset/1,format=${imageFormat},readonly=on`),
-    ...disk('disk', 'file=/dev/fdset/2,format=raw,auto-read-only=off,discard=unmap,cache=unsafe'),
+    ...(memory === 'own' ? noDisks : jobDisks(imageFormat)),
     ...(network === 'isolated' ? ['-netdev', `user,id=net,net=${machineNetwork.prefix},ipv6=off`] : []),
     ...['-device', `virtio-net-pci,romfile=,mac=52:54:00:12:34:56${network === 'isolated' ? ',netdev=net' : ''}`],
     ...(memory === 'template' ? ['-incoming', 'defer'] : []),
@@ -102,6 +104,21 @@ export function machineArgs({ hardware, memory, imageFormat, network }: MachineS
 }
 
 const disk = (id: string, options: string) => [
-  ...['-drive', `if=none,id=${id},file.locking=off,${options}`],
-  ...['-device', `virtio-blk-pci,drive=${id}`],
+  ...['-drive', `if=none,id=${id},${options}`],
+  ...['-device', `virtio-blk-pci,drive=${id},write-cache=off`],
+];
+
+const jobDisks = (imageFormat: DiskFormat) => [
+  ...['-add-fd', `fd=${descriptors.image},set=1`, '-add-fd', `fd=${descriptors.disk},set=2`],
+  ...disk('image', `file=/dev/fdset/1,format=${imageFormat},readonly=on,file.locking=off`),
+  ...disk('disk', 'file=/dev/fdset/2,format=raw,auto-read-only=off,discard=unmap,cache=unsafe,file.locking=off'),
+];
+
+/**
+ * In the machine that becomes a template. Its kernel learns how large they are, and clones do not look again: it must be
+ * more than the disks of any job have. What lies behind their end QEMU refuses.
+ */
+const noDisks = [
+  ...disk('image', `driver=null-co,size=${hugeBytes},read-zeroes=on,readonly=on`),
+  ...disk('disk', `driver=null-co,size=${hugeBytes},read-zeroes=on,discard=unmap,cache=unsafe`),
 ];

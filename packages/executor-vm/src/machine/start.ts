@@ -10,10 +10,10 @@ export interface MachineTools {
   readonly bubblewrap: string;
 }
 
-/** Descriptors of ours that the machine gets. `image` is read only; `disk` the guest writes. */
+/** Descriptors of ours that the machine gets. `image` is read only; `disk` the guest writes. What is to be a template has neither. */
 export interface MachineFiles {
-  readonly image: number;
-  readonly disk: number;
+  readonly image?: number;
+  readonly disk?: number;
   readonly memory?: number;
   readonly state?: number;
 }
@@ -102,7 +102,8 @@ export function startMachine(start: MachineStart): MachineProcess {
 function stdioOf(joins: readonly number[], { image, disk, memory, state }: MachineFiles): StdioOptions {
   const ends = Array.from({ length: 6 }, () => 'pipe' as const);
   const groups = [0, 1, 2, 3].map((index) => joins[index] ?? ('ignore' as const));
-  return ['ignore', 'ignore', 'pipe', ...groups, ...ends, image, disk, memory ?? 'ignore', state ?? 'ignore'];
+  const files = [image, disk, memory, state].map((file) => file ?? ('ignore' as const));
+  return ['ignore', 'ignore', 'pipe', ...groups, ...ends, ...files];
 }
 
 function confinement({

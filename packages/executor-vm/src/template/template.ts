@@ -38,10 +38,10 @@ export interface TemplateRequest {
   readonly signal: AbortSignal;
 }
 
-const emptyBytes = 1024 * 1024;
+const mebibyte = 1024 * 1024;
 const saveMs = 60_000;
 /** What a machine that has just come up has written to its memory, and more. */
-const templateBytes = 256 * 1024 * 1024;
+const templateBytes = 256 * mebibyte;
 
 /** Where the template for this hardware lies, whether it was made yet or not. */
 export function templateFolder({
@@ -49,7 +49,7 @@ export function templateFolder({
   cacheDir,
   hardware,
 }: Pick<TemplateRequest, 'host' | 'cacheDir' | 'hardware'>): string {
-  const args = machineArgs({ ...shapeOf(hardware), memory: 'template' });
+  const args = machineArgs(shapeOf(hardware));
   const parts = [host.qemuIdentity, host.boot.id, JSON.stringify(args), process.arch];
   return join(cacheDir, 'templates', createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 24));
 }
@@ -86,30 +86,26 @@ async function make(request: TemplateRequest, folder: string): Promise<void> {
   writeFileSync(join(folder, 'hardware.json'), JSON.stringify({ ...hardware, qemu: host.qemuIdentity }), {
     mode: 0o444,
   });
-  const disk = own(join(folder, 'disk'), emptyBytes);
-  const image = openSync(join(folder, 'disk'), 'r');
-  const files = { memory: own(memory, hardware.memoryMiB * emptyBytes), image, disk };
+  const opened = own(memory, hardware.memoryMiB * mebibyte);
   closeSync(own(state, 0));
   try {
     await using machine = openMachine(host, {
       shape: shapeOf(hardware),
-      files,
+      files: { memory: opened },
       user,
       kvmNode: request.kvmNode,
       saveTo: state,
       mark: request.mark,
     });
     await machine.boot(request.signal, request.bootTimeoutMs);
-    await machine.monitor.run('qmp_capabilities');
     const capabilities = [{ capability: 'x-ignore-shared', state: true }];
     await machine.monitor.run('migrate-set-capabilities', { capabilities });
     // Not stopped before: a clone would stay so.
     await machine.monitor.run('migrate', { uri: `exec:cat >${machinePaths.state}` });
     await saved(machine.monitor, request.signal);
   } finally {
-    for (const fd of Object.values(files)) closeSync(fd);
+    closeSync(opened);
   }
-  rmSync(join(folder, 'disk'));
   for (const path of [memory, state]) {
     if (user !== undefined) chownSync(path, 0, 0);
     chmodSync(path, 0o400);

@@ -39,7 +39,9 @@ describe('the first root of a machine', () => {
     const program = seedProgram();
     expect(program.subarray(0, 4).toString('latin1')).toBe('\x7fELF');
     expect(Number(program.readBigUInt64LE(64 + 32))).toBe(program.length);
-    expect(seedOf(Buffer.alloc(64, 7)).toString('hex')).toBe(`0002000040000000${'07'.repeat(64)}`);
+    const [seconds, nanoseconds] = ['0100000000000000', '0065cd1d00000000'];
+    const seed = seedOf(Buffer.alloc(64, 7), 1_500);
+    expect(seed.toString('hex')).toBe(`0002000040000000${'07'.repeat(64)}${seconds}${nanoseconds}`);
   });
 });
 

@@ -26,14 +26,17 @@ export function busyboxTar(): string {
   const root = mkdtempSync(join(tmpdir(), 'ritmo-image-'));
   try {
     const busybox = findProgram('busybox') ?? '/usr/bin/busybox';
-    for (const name of ['bin', 'etc', 'tmp', 'root', 'usr/bin', 'home/build'])
-      mkdirSync(join(root, name), { recursive: true });
+    const folders = ['bin', 'dev', 'etc', 'home/build', 'proc', 'root', 'run', 'sys', 'tmp', 'usr/bin'];
+    for (const name of folders) mkdirSync(join(root, name), { recursive: true });
+    chmodSync(join(root, 'tmp'), 0o1777);
     copyFileSync(busybox, join(root, 'bin/busybox'));
     chmodSync(join(root, 'bin/busybox'), 0o755);
     for (const name of execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n')) {
       if (name !== 'busybox') symlinkSync('busybox', join(root, 'bin', name));
     }
     writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nbuild:x:1000:1000::/home/build:/bin/sh\n');
+    // As `docker export` gives it.
+    writeFileSync(join(root, 'etc/hosts'), '');
     writeFileSync(join(root, 'etc/group'), 'root:x:0:\nbuild:x:1000:\n');
     const fresh = `${path}.${process.pid}`;
     execFileSync('tar', ['--owner=0', '--group=0', '-C', root, '-cf', fresh, '.']);
