@@ -9,10 +9,15 @@ export interface HealthSettings {
   readonly capabilities: ExecutorCapabilities;
   readonly facts: ProbeReport['facts'];
   readonly running: number;
+  /** Machines that wait for their job. */
+  readonly warm: number;
 }
 
+/** Private to one that was restored and does nothing, measured (bench/results/vm.md). */
+const waitingMB = 20;
+
 /** What this host gives builds, and for each thing that it does not, what an operator can do. */
-export function judge({ jobs, memory, capabilities, facts, running }: HealthSettings): ProbeReport {
+export function judge({ jobs, memory, capabilities, facts, running, warm }: HealthSettings): ProbeReport {
   const { options, accelerator, templates } = jobs;
   const hardware = { memoryMiB: machineMemoryMiB(options.memoryBytes), cpus: options.cpus, accelerator };
   const template = templates.has(hardware);
@@ -37,15 +42,20 @@ export function judge({ jobs, memory, capabilities, facts, running }: HealthSett
   ];
   const how = accelerator === 'kvm' ? 'KVM' : 'software emulation';
   const sound = `QEMU ${String(facts['qemu'])} with ${how}; network ${capabilities.network.join(', ')}; limits of ${capabilities.limits.join(', ')}.`;
+  const waiting =
+    options.warmMachines === 0
+      ? []
+      : [`Up to ${options.warmMachines} machines wait for their job, each with some ${waitingMB} MB of memory.`];
   return {
     health: missing.length === 0 ? 'healthy' : 'degraded',
-    detail: [sound, ...missing].join(' '),
+    detail: [sound, ...waiting, ...missing].join(' '),
     facts: {
       ...facts,
       template,
       cachedImages: jobs.images.cache.list().length,
       networks: capabilities.network.join(','),
       jobs: running,
+      warmMachines: warm,
     },
   };
 }

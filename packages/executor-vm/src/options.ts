@@ -57,6 +57,8 @@ export const optionsSchema = z.strictObject({
   cpus: z.int().min(1).max(64).default(1),
   diskBytes: bytes.default(10 * 1024 * mebibyte),
   pids: z.int().min(16).max(100_000).default(4_096),
+  /** Machines that wait, ready, for a job like the last one; each takes memory while it waits. */
+  warmMachines: z.int().min(0).max(64).default(0),
   /** How long a machine may take to boot; emulated on a busy host it is many seconds. */
   bootTimeoutMs: z.int().min(1_000).max(600_000).default(120_000),
   /**

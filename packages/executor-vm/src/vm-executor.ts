@@ -25,6 +25,7 @@ import { VmSandbox } from './job/sandbox.js';
 import { endProcesses, endStrays, markedSandboxes } from './job/strays.js';
 import { JobVolume } from './job/volume.js';
 import { refuseUnsupported } from './refuse.js';
+import { WarmPool } from './warm/warm-pool.js';
 
 const executorName = 'vm';
 
@@ -45,11 +46,15 @@ export class VmExecutor implements Executor {
   readonly capabilities: ExecutorCapabilities;
   readonly #settings: VmExecutorSettings;
   readonly #jobs = new OpenSandboxes<Job>();
+  readonly #pool: WarmPool | undefined;
   #disposed: Promise<void> | undefined;
 
   constructor(settings: VmExecutorSettings) {
     this.#settings = settings;
-    const { networks, cgroups } = settings.jobs;
+    const { networks, cgroups, options } = settings.jobs;
+    const { jobs: host, sandboxes } = settings;
+    const size = options.warmMachines;
+    this.#pool = size === 0 ? undefined : new WarmPool({ host, sandboxes, size });
     this.capabilities = {
       isolation: 'vm',
       defaultNetwork: networks === undefined ? 'none' : 'isolated',
@@ -71,7 +76,16 @@ export class VmExecutor implements Executor {
       const detail = `${sandboxes} is gone; start the agent again.`;
       return Promise.resolve({ health: 'unavailable', detail, facts });
     }
-    return Promise.resolve(judge({ jobs, memory, facts, capabilities: this.capabilities, running: this.#jobs.size }));
+    return Promise.resolve(
+      judge({
+        jobs,
+        memory,
+        facts,
+        capabilities: this.capabilities,
+        running: this.#jobs.size,
+        warm: this.#pool?.ready ?? 0,
+      }),
+    );
   }
 
   async allocate(request: SandboxRequest, scope: PrepareScope): Promise<WorkspaceVolume> {
@@ -107,6 +121,8 @@ export class VmExecutor implements Executor {
     } catch (error) {
       await this.#giveUp(job);
       throw error;
+    } finally {
+      this.#pool?.refill();
     }
   }
 
@@ -151,6 +167,7 @@ export class VmExecutor implements Executor {
       host: jobs,
       request,
       folders: jobFolders(sandboxes, memory.path, id),
+      pool: this.#pool,
       onDisposed: () => this.#jobs.delete(id, job),
     });
     this.#jobs.add(id, job);
@@ -164,7 +181,9 @@ export class VmExecutor implements Executor {
       (folder) => unlessErrno(['ENOENT'], () => readdirSync(folder)) ?? [],
     );
     const grouped = jobs.cgroups?.names() ?? [];
-    return [...named, ...markedSandboxes(jobs.ownerId), ...grouped].filter((name) => name !== 'helper');
+    const warm = this.#pool?.ids;
+    const found = [...named, ...markedSandboxes(jobs.ownerId), ...grouped];
+    return found.filter((name) => name !== 'helper' && warm?.has(name) !== true);
   }
 
   async #remove(id: SandboxId): Promise<void> {
@@ -175,6 +194,7 @@ export class VmExecutor implements Executor {
   async #dispose(): Promise<void> {
     const { jobs, memory, instance } = this.#settings;
     const [failed] = (await this.#jobs.disposeAll()).filter((result) => result.status === 'rejected');
+    await this.#pool?.[Symbol.asyncDispose]();
     if (failed !== undefined) throw failed.reason;
     await jobs.templates[Symbol.asyncDispose]();
     // What a sandbox of another agent (not swept yet) has in memory stays.

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CollectedEntry } from '@ritmo/agent-core/executor';
-import { findByEnvironment } from '@ritmo/host-linux';
+import { environmentValue, listProcesses } from '@ritmo/host-linux';
 import { expect, it } from 'vitest';
 import { vmExecutor } from '../src/index.js';
 import { hostIn, testOptions } from './support/bench.js';
 import { crashingAgentFile, gathered, runCrashingAgent } from './support/crashing-agent.js';
 
-it('an agent that is killed leaves no machine behind; the next one gives out what had left it, and sweeps the rest', async () => {
+it('an agent that is killed leaves no machine behind, of a job or waiting for one; the next one gives out what had left it, and sweeps the rest', async () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'ritmo-death-'));
   chmodSync(stateDir, 0o711);
   const owner = `dying-${stateDir.slice(-6)}`;
@@ -22,18 +22,22 @@ it('an agent that is killed leaves no machine behind; the next one gives out wha
   });
   try {
     await new Promise((resolve) => child.stdout.once('data', resolve));
-    const running = () => findByEnvironment(`RITMO_VM=${owner}/left`);
-    expect(running().length).toBeGreaterThan(0);
+    const prefix = `RITMO_VM=${owner}/`;
+    const running = () => new Set(listProcesses().flatMap(({ pid }) => environmentValue(pid, prefix) ?? []));
+    const waits = expect.stringMatching(/^warm-/);
+    expect([...running()].toSorted()).toEqual(['left', waits]);
     child.kill('SIGKILL');
-    while (running().length > 0) await sleep(20);
-    expect(readdirSync(join(stateDir, 'sandboxes'))).toEqual(['left']);
+    while (running().size > 0) await sleep(20);
+    expect(readdirSync(join(stateDir, 'sandboxes')).toSorted()).toEqual(['left', waits]);
   } finally {
     child.kill('SIGKILL');
     const executor = await vmExecutor(testOptions()).open(hostIn(stateDir, owner));
     const record = { sandboxId: 'left', executor: 'vm', stateVersion: 1, state: {} };
     const { signal } = new AbortController();
     const ended = await executor.reopen?.(record, signal);
-    expect(await executor.sweep(new Set(['left']), signal)).toMatchObject({ removed: [] });
+    expect(await executor.sweep(new Set(['left']), signal)).toMatchObject({
+      removed: [expect.stringMatching(/^warm-/)],
+    });
     const found: CollectedEntry[] = [];
     for await (const entry of ended?.collect(gathered, signal) ?? []) found.push(entry);
     expect(found).toMatchObject([

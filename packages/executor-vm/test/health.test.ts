@@ -24,11 +24,19 @@ interface Host {
   readonly facts?: Record<string, string | boolean>;
   readonly limits?: ExecutorCapabilities['limits'];
   readonly mayReachDisk?: boolean;
+  readonly warmMachines?: number;
 }
 
-function report({ template = true, accelerator = 'kvm', facts = {}, limits, mayReachDisk = false }: Host) {
+function report({
+  template = true,
+  accelerator = 'kvm',
+  facts = {},
+  limits,
+  mayReachDisk = false,
+  warmMachines,
+}: Host) {
   const jobs = {
-    options: optionsSchema.parse({}),
+    options: optionsSchema.parse({ warmMachines }),
     accelerator,
     acceleratorWhy: 'no KVM: there is no /dev/kvm',
     templates: { has: () => template },
@@ -40,6 +48,7 @@ function report({ template = true, accelerator = 'kvm', facts = {}, limits, mayR
     capabilities: { ...capabilities, ...(limits === undefined ? {} : { limits }) },
     facts: { qemu: '7.2.0', images: true, ...facts },
     running: 0,
+    warm: 0,
   });
 }
 
@@ -48,6 +57,11 @@ describe('doctor on virtual machines', () => {
     const { health, detail } = report({});
     expect(detail).toContain('QEMU 7.2.0 with KVM; network isolated, none; limits of cpu, memory, pids, disk.');
     if (process.getuid?.() === 0) expect(health).toBe('healthy');
+  });
+
+  it('says what machines that wait take', () => {
+    expect(report({}).detail).not.toContain('wait');
+    expect(report({ warmMachines: 2 }).detail).toMatch(/Up to 2 machines wait for their job, each with some \d+ MB/);
   });
 
   it.each<[string, Host, RegExp]>([

@@ -20,6 +20,19 @@ export interface JobDiskSettings {
   readonly mark: string;
 }
 
+/** Makes an empty disk that the user may write. Returns a descriptor. */
+export function openDisk(path: string, bytes: number, user: Owner | undefined): number {
+  const fd = openSync(path, 'wx+', 0o600);
+  try {
+    ftruncateSync(fd, bytes);
+    if (user !== undefined) chownSync(path, user.uid, user.gid);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
 /** All that a machine can write to: its workspace, and what it changes of its image. */
 export class JobDisk {
   readonly #settings: JobDiskSettings;
@@ -28,18 +41,21 @@ export class JobDisk {
     this.#settings = settings;
   }
 
+  /** What the machine may write; whole sectors. */
+  get bytes(): number {
+    return Math.ceil(Math.max(this.#settings.bytes, leastDiskBytes) / sectorBytes) * sectorBytes;
+  }
+
   /** Makes the empty disk, and returns a descriptor for the machine. */
   open(): number {
-    const { image, bytes, user } = this.#settings;
-    const fd = openSync(image, 'wx+', 0o600);
-    try {
-      ftruncateSync(fd, Math.ceil(Math.max(bytes, leastDiskBytes) / sectorBytes) * sectorBytes);
-      if (user !== undefined) chownSync(image, user.uid, user.gid);
-      return fd;
-    } catch (error) {
-      closeSync(fd);
-      throw error;
-    }
+    return openDisk(this.#settings.image, this.bytes, this.#settings.user);
+  }
+
+  /** Empties the disk that a machine has open already, and gives it this size. Returns a descriptor, too. */
+  clear(): number {
+    const fd = openSync(this.#settings.image, 'r+');
+    for (const size of [0, this.bytes]) ftruncateSync(fd, size);
+    return fd;
   }
 
   /**
@@ -48,12 +64,13 @@ export class JobDisk {
    */
   async fill(signal: AbortSignal): Promise<void> {
     const { image, content, inside, bytes, user, mark, bubblewrap, mke2fs } = this.#settings;
-    for (const name of ['upper', 'work']) {
+    // The place of the workspace too: made on the running machine it costs more.
+    for (const name of ['upper', 'work', 'upper/workspace']) {
       mkdirSync(join(content, name), { mode: 0o755 });
       if (user !== undefined) chownSync(join(content, name), user.uid, user.gid);
     }
     // No journal: nothing of it is read after a crash. No room kept back for root.
-    const features = ['-t', 'ext4', '-O', '^has_journal', '-m', '0'];
+    const features = ['-t', 'ext4', '-O', '^has_journal,^metadata_csum,uninit_bg,^resize_inode', '-m', '0'];
     const owner = `root_owner=${inside.uid}:${inside.gid}`;
     try {
       await runConfined(

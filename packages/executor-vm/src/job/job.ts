@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, mkdirSync, writeFileSync } from 'node:fs';
 import {
   type PrepareScope,
   type ResourceUsage,
@@ -16,27 +16,27 @@ import {
 } from '@ritmo/host-linux';
 import { insidePaths } from '../guest/scripts.js';
 import type { RootImage } from '../image/root-image.js';
-import { openMachine } from '../machine/factory.js';
 import type { Machine } from '../machine/machine.js';
 import { type Hardware, machineMemoryMiB, machineNetwork } from '../machine/settings.js';
-import { type OpenTemplate, openState } from '../template/templates.js';
+import type { HandedOut } from '../warm/warm-machine.js';
+import type { WarmPool } from '../warm/warm-pool.js';
 import { adopt } from './adopt.js';
 import { JobDisk } from './disk.js';
 import type { JobFolders } from './folders.js';
 import { isRoot, type JobHost, markOf } from './job-host.js';
 import { makeKvmNode } from './kvm-node.js';
+import { launch } from './launch.js';
+import { machineGroup } from './machine-group.js';
+import { openNetwork } from './network.js';
 import { usageOf } from './usage.js';
 import { assertShell } from './verify.js';
-
-const mebibyte = 1024 * 1024;
-/** What QEMU itself takes beside the memory of the machine. */
-const overheadBytes = 256 * mebibyte;
-const machineThreads = 256;
 
 export interface JobSettings {
   readonly host: JobHost;
   readonly request: SandboxRequest;
   readonly folders: JobFolders;
+  /** Where machines wait; undefined where none do. */
+  readonly pool: WarmPool | undefined;
   readonly onDisposed: () => void;
 }
 
@@ -47,6 +47,7 @@ export class Job implements AsyncDisposable {
   readonly request: SandboxRequest;
   readonly folders: JobFolders;
   readonly mark: string;
+  readonly #pool: WarmPool | undefined;
   readonly #onDisposed: () => void;
   readonly #disposing = new AbortController();
   #user: Owner | undefined;
@@ -56,15 +57,18 @@ export class Job implements AsyncDisposable {
   #machine: Machine | undefined;
   #disk: JobDisk | undefined;
   #restored = false;
+  #warm: HandedOut | undefined;
+  #cpuMsBefore = 0;
   #working = new Set<Promise<unknown>>();
   #disposed: Promise<void> | undefined;
 
-  constructor({ host, request, folders, onDisposed }: JobSettings) {
+  constructor({ host, request, folders, pool, onDisposed }: JobSettings) {
     this.id = request.sandboxId;
     this.host = host;
     this.request = request;
     this.folders = folders;
     this.mark = markOf(host.ownerId, this.id);
+    this.#pool = pool;
     this.#onDisposed = onDisposed;
   }
 
@@ -118,7 +122,8 @@ export class Job implements AsyncDisposable {
     const { accelerator, acceleratorWhy } = this.host;
     const { memoryMiB, cpus } = this.hardware;
     const how = accelerator === 'kvm' ? 'KVM' : 'software emulation';
-    const from = this.#restored ? 'restored from a template' : 'booted';
+    const made = this.#restored ? 'restored from a template' : 'booted';
+    const from = this.#warm === undefined ? made : `${made} before the job came`;
     const user = this.#user === undefined ? "the agent's user" : 'a user of its own';
     return `virtual machine: ${how} (${acceleratorWhy}), ${from}, ${cpus} CPU, ${memoryMiB} MiB, QEMU as ${user}, network ${this.request.network}`;
   }
@@ -137,73 +142,48 @@ export class Job implements AsyncDisposable {
   async makeWorkspace({ signal, progress }: PrepareScope): Promise<void> {
     const { host, request } = this;
     this.#image = await host.images.ensure(host.images.check(request.image), { signal, progress });
-    if (isRoot()) this.#user = await host.users.take(request.slot);
-    if (request.network === 'isolated') this.#network = await this.#openNetwork(signal);
+    if (!(await this.#takeWarm())) {
+      if (isRoot()) this.#user = await host.users.take(request.slot);
+      if (request.network === 'isolated') this.#network = await openNetwork(host, this.#user, signal);
+    }
     for (const folder of ['content', 'workspace', 'home', 'tmp'] as const) this.#ownFolder(this.folders[folder]);
     mkdirSync(this.folders.memory, { mode: 0o711 });
     chmodSync(this.folders.memory, 0o711);
     writeFileSync(this.folders.resolver, `nameserver ${privateNameServer}\n`, { mode: 0o644 });
   }
 
-  /** Fills the disk and starts the machine, both at once; returns when a step can run. */
-  async start({ signal, progress }: PrepareScope): Promise<void> {
-    const { host, folders, hardware } = this;
-    const template = await host.templates.get(hardware, signal, progress);
-    const { limits } = this.request;
-    this.#disk = new JobDisk({
-      bubblewrap: host.machines.tools.bubblewrap,
-      mke2fs: host.mke2fs,
-      image: folders.disk,
-      content: folders.content,
-      bytes: limits.diskBytes ?? host.options.diskBytes,
-      user: this.#user,
-      inside: this.inside,
-      mark: this.mark,
-    });
-    this.#group = this.#newGroup();
-    await this.#network?.closeHost();
-    const kvmNode = host.accelerator === 'kvm' ? await makeKvmNode(folders.kvmNode, this.#user) : undefined;
-    const disk = this.#disk.open();
-    try {
-      const [filled, begun] = await Promise.allSettled([
-        this.#fill(this.#disk, signal),
-        this.#begin((from) => this.#open(disk, kvmNode, from), template, { signal, progress }),
-      ]);
-      for (const result of [begun, filled]) if (result.status === 'rejected') throw result.reason;
-    } finally {
-      closeSync(disk);
-    }
-    await this.#enterImage(this.machine, signal);
+  /** Whether a machine waited for a job like this one: its user, network and limits are the job's then. */
+  async #takeWarm(): Promise<boolean> {
+    const { hardware, image, request, folders } = this;
+    const { path, format } = image;
+    const network = request.network === 'isolated' ? 'isolated' : 'none';
+    const shape = { hardware, image: { path, format }, network, cpus: request.limits.cpus } as const;
+    const warm = await this.#pool?.take(shape, folders.disk);
+    if (warm === undefined) return false;
+    this.#warm = warm;
+    this.#machine = warm.machine;
+    this.#restored = warm.restored;
+    this.#user = warm.user;
+    this.#group = warm.group;
+    this.#network = warm.network;
+    this.#cpuMsBefore = this.usage().cpuMs ?? 0;
+    return true;
   }
 
-  #open(disk: number, kvmNode: string | undefined, template: OpenTemplate | undefined): Machine {
-    const image = openSync(this.image.path, 'r');
-    const opened = [image];
+  /** Fills the disk and brings up the machine, both at once; returns when a step can run. */
+  async start({ signal, progress }: PrepareScope): Promise<void> {
+    const bounded = AbortSignal.any([signal, this.over]);
+    const disk = this.#newDisk();
+    await this.#network?.closeHost();
+    const lent = this.#warm === undefined ? disk.open() : disk.clear();
     try {
-      const state = template === undefined ? undefined : openState(template);
-      if (state !== undefined) opened.push(state);
-      return openMachine(this.host.machines, {
-        shape: {
-          hardware: this.hardware,
-          memory: template === undefined ? 'anonymous' : 'template',
-          imageFormat: this.image.format,
-          network: this.request.network === 'isolated' ? 'isolated' : 'none',
-        },
-        files: {
-          disk,
-          image,
-          ...(template === undefined || state === undefined ? {} : { memory: template.memory, state }),
-        },
-        user: this.#user,
-        group: this.#group,
-        enterNetwork: this.#network?.enter(),
-        kvmNode,
-        resolver: this.#network === undefined ? undefined : this.folders.resolver,
-        mark: this.mark,
-      });
+      const bringUp = this.#warm === undefined ? this.#launch(lent, bounded, progress) : this.#wake(disk, bounded);
+      const [filled, begun] = await Promise.allSettled([this.#fill(disk, bounded), this.during(bringUp)]);
+      for (const result of [begun, filled]) if (result.status === 'rejected') throw result.reason;
     } finally {
-      for (const fd of opened) closeSync(fd);
+      closeSync(lent);
     }
+    await this.#enterImage(this.machine, signal);
   }
 
   /** Keeps the end of the job waiting for the work. */
@@ -217,7 +197,8 @@ export class Job implements AsyncDisposable {
   }
 
   usage(): ResourceUsage {
-    return usageOf(this.#machine?.pid, this.#group, this.#disk?.used() ?? 0);
+    const used = usageOf(this.#machine?.pid, this.#group, this.#disk?.used() ?? 0);
+    return { ...used, cpuMs: (used.cpuMs ?? 0) - this.#cpuMsBefore };
   }
 
   assertUsable(): void {
@@ -233,59 +214,55 @@ export class Job implements AsyncDisposable {
     return this.#disposed;
   }
 
+  #newDisk(): JobDisk {
+    const { host, folders, inside, mark } = this;
+    this.#disk = new JobDisk({
+      bubblewrap: host.machines.tools.bubblewrap,
+      mke2fs: host.mke2fs,
+      image: folders.disk,
+      content: folders.content,
+      bytes: this.request.limits.diskBytes ?? host.options.diskBytes,
+      user: this.#user,
+      inside,
+      mark,
+    });
+    return this.#disk;
+  }
+
   async #fill(disk: JobDisk, signal: AbortSignal): Promise<void> {
     if (this.#user !== undefined) await adopt(this.folders.content, this.#user);
-    await disk.fill(AbortSignal.any([signal, this.over]));
+    await disk.fill(signal);
     // All of it lies on the disk of the machine now.
     await removeTree(this.folders.content);
   }
 
-  /** From the template; where no machine comes back from it, as when QEMU was exchanged meanwhile, by booting. */
-  async #begin(
-    open: (from: OpenTemplate | undefined) => Machine,
-    template: OpenTemplate | undefined,
-    { signal, progress }: Pick<PrepareScope, 'signal' | 'progress'>,
-  ): Promise<void> {
-    const { options, templates, log, clock } = this.host;
-    if (template !== undefined) {
-      try {
-        this.#machine = open(template);
-        await this.#machine.restore(signal);
-        this.#restored = true;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (this.over.aborted) throw error;
-        log.warn(
-          { sandboxId: this.id, error: String(error) },
-          'No machine comes back from the template; it is removed',
-        );
-        progress('The template does not serve; booting');
-        templates.discard(this.hardware);
-        await this.#machine?.[Symbol.asyncDispose]();
-      }
-    }
-    if (!this.#restored) {
-      this.#machine = open(undefined);
-      await this.#machine.boot(signal, options.bootTimeoutMs);
-    }
-    await this.machine.refresh(clock.now(), signal);
+  async #launch(disk: number, signal: AbortSignal, progress: PrepareScope['progress']): Promise<void> {
+    const { host, folders, hardware, image, mark, id } = this;
+    this.#group = machineGroup(host, id, hardware, this.request.limits.cpus);
+    const kvmNode = host.accelerator === 'kvm' ? await makeKvmNode(folders.kvmNode, this.#user) : undefined;
+    const { resolver } = folders;
+    const [user, group, network] = [this.#user, this.#group, this.#network];
+    const settings = { host, id, hardware, image, disk, user, group, network, resolver, kvmNode, mark };
+    const launched = await launch(settings, { signal, progress });
+    this.#machine = launched.machine;
+    this.#restored = launched.restored;
+    await this.#machine.refresh(host.clock, signal);
+  }
+
+  /** Only now, and not when it was made, it gets its seed and the time. */
+  async #wake(disk: JobDisk, signal: AbortSignal): Promise<void> {
+    await this.machine.resizeDisk(disk.bytes, signal);
+    await this.machine.refresh(this.host.clock, signal);
   }
 
   /** The root filesystem, the disk and the network, and whether the image's shell runs here. */
   async #enterImage(machine: Machine, signal: AbortSignal): Promise<void> {
     const { image, request } = this;
-    const { address, gateway, nameServer } = machineNetwork;
+    const { address, mask, gateway, nameServer } = machineNetwork;
     const { shmBytes } = request.limits;
-    const words = [
-      image.uid,
-      image.gid,
-      image.home,
-      image.fileSystem,
-      'vda',
-      shmBytes === undefined ? '' : `,size=${shmBytes}`,
-    ];
+    const words = [image.uid, image.gid, image.home, image.fileSystem, shmBytes ?? ''];
     const asked = [machine.control.ask('prepare', ...words)];
-    if (request.network === 'isolated') asked.push(machine.control.ask('network', address, gateway, nameServer));
+    if (request.network === 'isolated') asked.push(machine.control.ask('network', address, mask, gateway, nameServer));
     for (const each of asked) each.catch(() => undefined);
     const stop = () => void machine[Symbol.asyncDispose]().catch(() => undefined);
     signal.addEventListener('abort', stop, { once: true });
@@ -298,30 +275,6 @@ export class Job implements AsyncDisposable {
       throw error;
     } finally {
       signal.removeEventListener('abort', stop);
-    }
-  }
-
-  async #openNetwork(signal: AbortSignal): Promise<JobNetwork> {
-    const { networks } = this.host;
-    const user = this.#user ?? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-    if (networks === undefined) throw new RitmoError('RITMO_INTERNAL', 'There are no isolated networks here.');
-    return await networks.open(user, signal);
-  }
-
-  #newGroup(): Cgroup | undefined {
-    const { cgroups } = this.host;
-    const { cpus } = this.request.limits;
-    try {
-      return cgroups?.create(this.id, {
-        memoryBytes: this.hardware.memoryMiB * mebibyte + overheadBytes,
-        pids: machineThreads,
-        ...(cpus === undefined ? {} : { cpus }),
-      });
-    } catch (error) {
-      const said = error instanceof Error ? error.message : String(error);
-      throw new RitmoError('RITMO_EXECUTOR_UNSUPPORTED', `The limits of the job are not accepted here: ${said}.`, {
-        cause: error,
-      });
     }
   }
 
@@ -343,6 +296,7 @@ export class Job implements AsyncDisposable {
       throw RitmoError.from(error, 'RITMO_CLEANUP_FAILED');
     }
     if (this.#user !== undefined) this.host.users.giveBack(this.#user);
+    if (this.#warm !== undefined) this.#pool?.ended(this.#warm.id);
     this.#onDisposed();
   }
 }

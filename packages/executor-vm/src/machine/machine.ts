@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { RitmoError } from '@ritmo/agent-core/executor';
+import { type Clock, RitmoError } from '@ritmo/agent-core/executor';
 import { killConfined } from '@ritmo/host-linux';
 import { seedOf } from '../guest/seed-program.js';
 import { Control } from './control.js';
@@ -54,7 +54,11 @@ export class Machine implements AsyncDisposable {
 
   /** Waits until the guest of a machine that boots says hello; rejects with what QEMU said. */
   async boot(signal: AbortSignal, ms: number): Promise<void> {
-    await this.#within(ms, signal, 'say hello', this.control.hello);
+    const boot = async () => {
+      await this.control.hello;
+      await this.monitor.run('qmp_capabilities');
+    };
+    await this.#within(ms, signal, 'say hello', boot());
   }
 
   /** Loads the state of a template; returns once the guest answers. */
@@ -70,13 +74,23 @@ export class Machine implements AsyncDisposable {
   }
 
   /** Gives the guest randomness of its own and the right time: before anything of a job runs in it. */
-  async refresh(now: number, signal: AbortSignal): Promise<void> {
+  async refresh(clock: Pick<Clock, 'now'>, signal: AbortSignal): Promise<void> {
     const refreshing = async () => {
       const seeded = this.control.ask('seed');
-      await this.data.write(seedOf(randomBytes(seedBytes)));
-      await Promise.all([seeded, this.control.ask('clock', Math.round(now / 1_000))]);
+      await this.data.write(seedOf(randomBytes(seedBytes), clock.now()));
+      await seeded;
     };
     await this.#within(restoreMs, signal, 'take its seed', refreshing());
+  }
+
+  /** Tells it that the file behind its disk has another size now. */
+  async resizeDisk(size: number, signal: AbortSignal): Promise<void> {
+    await this.#within(
+      restoreMs,
+      signal,
+      'resize its disk',
+      this.monitor.run('block_resize', { device: 'disk', size }),
+    );
   }
 
   /** Ends it at once, and resolves when nothing of it is left. */

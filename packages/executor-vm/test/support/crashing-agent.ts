@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { vmExecutor } from '../../src/index.js';
 import { hostIn, scope, testOptions } from './bench.js';
 
@@ -7,9 +8,9 @@ export const crashingAgentFile = import.meta.filename;
 /** What the agent after it is to find, and what had not left the machine. */
 export const gathered = { include: ['out'], exclude: [], dotfiles: false, maxFiles: 10, maxBytes: 1_000_000 };
 
-/** Takes files out of its machine, starts a step that runs for ever, says so on stdout, and waits to be killed. */
+/** Takes files out of its machine, waits until another machine is ready, starts a step that runs for ever, says so on stdout, and waits to be killed. */
 export async function runCrashingAgent(stateDir: string, owner: string): Promise<void> {
-  const executor = await vmExecutor(testOptions()).open(hostIn(stateDir, owner));
+  const executor = await vmExecutor(testOptions({ warmMachines: 1 })).open(hostIn(stateDir, owner));
   const request = {
     jobId: 'job',
     epoch: 1,
@@ -34,5 +35,7 @@ export async function runCrashingAgent(stateDir: string, owner: string): Promise
     );
   await run('build', 'mkdir out; printf built > out/tool; ln -s tool out/t; printf no > other');
   await sandbox.gather?.([gathered], new AbortController().signal);
+  const ready = async () => (await executor.probe(new AbortController().signal)).facts['warmMachines'] === 1;
+  while (!(await ready())) await sleep(20);
   await run('step', "trap '' TERM; echo running; while :; do sleep 1; done");
 }
