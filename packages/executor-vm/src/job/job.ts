@@ -288,6 +288,8 @@ export class Job implements AsyncDisposable {
     try {
       await this.#machine?.[Symbol.asyncDispose]();
       await Promise.allSettled(this.#working);
+      // One that came up while it was given up.
+      await this.#machine?.[Symbol.asyncDispose]();
       if (this.#group !== undefined) await removeGroup(this.#group);
       await this.#network?.[Symbol.asyncDispose]();
       await removeTree(this.folders.memory);

@@ -43,7 +43,13 @@ export class WarmPool implements AsyncDisposable {
     this.#wanted = shape;
     const at = this.#ready.findIndex((machine) => isDeepStrictEqual(machine.shape, shape));
     const [machine] = at < 0 ? [] : this.#ready.splice(at, 1);
-    return await machine?.handOut(disk);
+    try {
+      return await machine?.handOut(disk);
+    } catch (error) {
+      await machine?.[Symbol.asyncDispose]();
+      this.#ids.delete(machine?.id ?? '');
+      throw error;
+    }
   }
 
   /** Nothing is left of a machine that a job had. */
