@@ -3,7 +3,13 @@ import { optionsSchema, vmExecutor } from '../src/index.js';
 
 describe('options of the vm executor', () => {
   it('have defaults', () => {
-    expect(optionsSchema.parse({})).toMatchObject({ accelerator: 'auto', cpus: 1, pids: 4096, images: {}, warmMachines: 0 });
+    expect(optionsSchema.parse({})).toMatchObject({
+      accelerator: 'auto',
+      cpus: 1,
+      pids: 4096,
+      images: {},
+      warmMachines: 0,
+    });
   });
 
   it.each([
