@@ -7,7 +7,7 @@ import { seedProgram } from './seed-program.js';
 /** Loaded before the machine says hello. */
 const needed = ['virtio_pci', 'virtio_console', 'virtio_blk', 'virtio_net', 'overlay', 'squashfs', 'ext4'];
 const applets = [
-  ...['cat', 'chmod', 'chown', 'dd', 'hostname', 'ifconfig', 'insmod', 'kill', 'ln', 'mkdir', 'mkfifo'],
+  ...['cat', 'chmod', 'chown', 'dd', 'env', 'hostname', 'ifconfig', 'insmod', 'kill', 'ln', 'mkdir', 'mkfifo'],
   ...[
     'mknod',
     'mount',

@@ -17,9 +17,7 @@ const bin = '/run/ritmo/bin';
  * control, 4 data, 5 stdout and 6 stderr of steps, 7 requests for steps.
  */
 const init = `#!/bin/sh
-# Nothing is in the environment of what is started: steps begin with an empty one.
-unset HOME TERM
-PATH=/bin
+export PATH=/bin
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -199,7 +197,7 @@ while :; do
     (
       echo 0 >${group}/cgroup.procs
       echo 0 >/proc/self/oom_score_adj
-      exec setsid nsenter -F -G "$gid" -S "$uid" -r${root} ${bin}/sh /run/ritmo/step/launch "$number" </dev/null >&5 2>&6 5>&- 6>&-
+      exec setsid env -i nsenter -F -G "$gid" -S "$uid" -r${root} ${bin}/sh /run/ritmo/step/launch "$number" </dev/null >&5 2>&6 5>&- 6>&-
     )
     echo "
 code $?"
