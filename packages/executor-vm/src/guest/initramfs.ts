@@ -5,7 +5,9 @@ import { guestScripts } from './scripts.js';
 import { seedProgram } from './seed-program.js';
 
 /** Loaded before the machine says hello. */
-const needed = ['virtio_pci', 'virtio_console', 'virtio_blk', 'virtio_net', 'overlay', 'squashfs', 'ext4'];
+const early = ['virtio_pci', 'virtio_console', 'virtio_blk', 'overlay', 'squashfs', 'ext4'];
+/** Loaded in machines with a network alone: the others show no card. */
+const late = ['virtio_net'];
 const applets = [
   ...['cat', 'chmod', 'chown', 'dd', 'env', 'hostname', 'ifconfig', 'insmod', 'kill', 'ln', 'mkdir', 'mkfifo'],
   ...[
@@ -27,11 +29,13 @@ const applets = [
 ];
 
 /** What of it is decided here; with the scripts and the busybox it tells one initramfs from another. */
-export const initramfsParts = [...needed, ...applets].join(' ');
+export const initramfsParts = [...early, ...late, ...applets].join(' ');
 
 /** The first root of a machine: a static busybox, some modules of its kernel, and our scripts. */
 export async function makeInitramfs(busybox: string, modules: string): Promise<Buffer> {
-  const loaded = await modulesWithNeeds(modules, needed);
+  const loaded = await modulesWithNeeds(modules, [...early, ...late]);
+  const first = new Set((await modulesWithNeeds(modules, early)).map(({ name }) => name));
+  const list = loaded.filter(({ name }) => first.has(name)).map(({ name }) => `${name}\n`);
   const file = (path: string, data: string | Buffer, mode = 0o644): ArchiveEntry => ({
     kind: 'file',
     path,
@@ -49,7 +53,7 @@ export async function makeInitramfs(busybox: string, modules: string): Promise<B
     file('serve', guestScripts.serve),
     file('steps', guestScripts.steps),
     file('launch', guestScripts.launch),
-    file('modules/order', loaded.map(({ name }) => `${name}\n`).join('')),
+    file('modules/early', list.join('')),
     ...loaded.map(({ name, data }) => file(`modules/${name}.ko`, data)),
   ]);
 }

@@ -24,8 +24,7 @@ mount -t sysfs sys /sys
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t cgroup2 groups /sys/fs/cgroup
 # The disks too: those of a job take the place of what a template had, of which nothing was kept.
-while read -r module; do insmod "/modules/$module.ko"; done </modules/order
-rm -r /modules
+while read -r module; do insmod "/modules/$module.ko"; done </modules/early
 for disk in vda vdb; do
   while [ ! -b /dev/$disk ]; do usleep 5000; done
 done
@@ -130,6 +129,8 @@ overlay ${root} overlay lowerdir=/lower,upperdir=/job/upper,workdir=/job/work 0 
 }
 # $1 address, $2 mask, $3 gateway, $4 name server
 network() {
+  for module in failover net_failover virtio_net; do insmod "/modules/$module.ko"; done 2>/dev/null
+  n=0; while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 400 ]; do usleep 5000; n=$((n + 1)); done
   attempt ifconfig eth0 "$1" netmask "$2" up || return
   attempt route add default gw "$3" || return
   rm -f ${root}/etc/resolv.conf
