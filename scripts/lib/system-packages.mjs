@@ -25,6 +25,10 @@ export const programs = [
   { binary: 'flock', package: 'util-linux', why: 'keeps two agents from one state directory' },
   { binary: 'dockerd', package: 'docker.io', why: 'runs builds of the docker executor' },
   { binary: 'docker', package: 'docker.io', why: 'looks for what tests of the docker executor leave behind' },
+  { binary: 'podman', package: 'podman', why: 'speaks as Docker does to tests of the docker executor' },
+  { binary: 'netavark', package: 'netavark', why: 'makes networks of Podman' },
+  { binary: 'aardvark-dns', package: 'aardvark-dns', why: 'tells names in networks of Podman' },
+  { binary: 'catatonit', package: 'catatonit', why: 'is the init of containers of Podman' },
   { binary: 'iptables', package: 'iptables', why: 'is how the Docker daemon makes networks' },
   { binary: 'docker-registry', package: 'docker-registry', why: 'gives images to tests of the docker executor' },
   { binary: 'openssl', package: 'openssl', why: 'makes the certificates of a Docker daemon that is reached over TLS' },
@@ -38,6 +42,9 @@ export const programs = [
   { binary: 'python3', package: 'python3-minimal', why: 'stands for systemd in a test' },
 ];
 
+/** Where programs lie that are not in every search path. */
+const moreFolders = ['/usr/sbin', '/sbin', '/usr/lib/podman'];
+
 const lockWaitSeconds = 180;
 
 /** What of this machine decides how a missing program is installed. */
@@ -47,7 +54,7 @@ function thisHost() {
     platform: process.platform,
     uid: process.getuid?.(),
     release: existsSync(osRelease) ? readFileSync(osRelease, 'utf8') : '',
-    folders: [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].filter((folder) => folder !== ''),
+    folders: [...(process.env.PATH ?? '').split(delimiter), ...moreFolders].filter((folder) => folder !== ''),
     mayChange: process.env.RITMO_SETUP_SYSTEM !== '0',
   };
 }

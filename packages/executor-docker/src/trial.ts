@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { removeTree } from '@ritmo/host-linux';
 import { asRitmoError } from './docker/error.js';
+import { podmanRemedy } from './docker/podman-remedy.js';
 import { isRoot, SupervisedContainer } from './job/container.js';
 import type { JobHost } from './job/job-host.js';
 import { labelsOf } from './job/names.js';
@@ -67,23 +68,12 @@ export async function tryOut(host: TrialHost, memory: string): Promise<Tried> {
     const { message, hint } = RitmoError.from(asRitmoError(error));
     const user = isRoot() ? '' : ' The agent is not root.';
     throw new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', `A trial container did not work: ${message}${user}`, {
-      hint: remedyOf(message) ?? hint,
+      hint: podmanRemedy(message) ?? hint,
       cause: error,
     });
   } finally {
     await removeTree(folder);
   }
-}
-
-/** What Podman needs beside itself; undefined where the words tell of something else. */
-function remedyOf(message: string): string | undefined {
-  if (/init binary|container-init|catatonit/i.test(message)) {
-    return "Install the init of Podman's containers: apt-get install catatonit.";
-  }
-  if (/setting rlimit/i.test(message)) {
-    return 'Podman gives containers higher limits than it has itself: set `default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]` below `[containers]` in /etc/containers/containers.conf.';
-  }
-  return undefined;
 }
 
 async function networkOf({ docker }: TrialHost, container: string): Promise<string> {
