@@ -66,7 +66,14 @@ describe('ritmo-agent', () => {
     });
     expect({ exitCode, stdout }).toEqual({ exitCode: 69, stdout: '' });
     expect(stderr).toContain(`No Docker daemon answers: unix://${socket} (ENOENT). (RITMO_EXECUTOR_UNAVAILABLE)`);
-    expect(stderr).toMatch(/hint: .*apt-get install docker\.io/);
+    expect(stderr).toMatch(
+      /hint: .*apt-get install docker\.io.* Or choose another isolation: --isolation process, or vm\.\n$/,
+    );
+    const named = await cli(['exec', path, '--state-dir', folder, '--isolation', 'docker'], {
+      DOCKER_HOST: `unix://${socket}`,
+    });
+    expect(named.exitCode).toBe(69);
+    expect(named.stderr).not.toContain('another isolation');
   });
 
   test('says that an isolation is not installed, and what to use instead', async () => {

@@ -6,8 +6,7 @@ import { agentLog } from '../agent-log.js';
 import { openCacheStore } from '../cache-store.js';
 import { inFreePlace } from '../exec-place.js';
 import { exitCodeOfJob } from '../exit-codes.js';
-import { executorOptions, isolationNames, refuseUnusedOptions } from '../isolation/executor-options.js';
-import { bindIsolations } from '../isolation/load.js';
+import { bindChosen } from '../isolation/bind-chosen.js';
 import { readJob, readSecrets, requireSecrets, withLocalSource } from '../job-input.js';
 import type { execKeys } from '../options/groups.js';
 import { defaultStateDir } from '../paths.js';
@@ -22,11 +21,7 @@ export async function exec({ settings, args, io }: Context<(typeof execKeys)[num
   const path = args[0] ?? '-';
   const job = withLocalSource(await readJob(path), path);
   const secrets = await readSecrets(job, settings, io.env);
-  const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
-  refuseUnusedOptions(
-    settings,
-    executors.map(({ name }) => name),
-  );
+  const executors = await bindChosen(settings);
   requireSecrets(job, secrets);
   const log = settings.logLevel === undefined ? silentLogger : agentLog(settings.logLevel, io);
   const artifactsDir = resolve(settings.artifactsDir ?? 'ritmo-artifacts');

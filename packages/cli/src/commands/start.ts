@@ -6,8 +6,7 @@ import { readTls, tokenFor } from '../api/connect.js';
 import { openCacheStore } from '../cache-store.js';
 import { assertStores } from '../check-store.js';
 import { exitCodes } from '../exit-codes.js';
-import { executorOptions, isolationNames, refuseUnusedOptions } from '../isolation/executor-options.js';
-import { bindIsolations } from '../isolation/load.js';
+import { bindChosen } from '../isolation/bind-chosen.js';
 import type { Logger } from '@ritmo/agent-core/executor';
 import type { startKeys } from '../options/groups.js';
 import type { HostPort } from '../options/kinds.js';
@@ -27,11 +26,7 @@ const minFreeDisk = 1024 ** 3;
  */
 export async function start({ settings, io, reread }: Context<(typeof startKeys)[number]>): Promise<number> {
   const log = agentLog(settings.logLevel ?? 'info', io);
-  const executors = await bindIsolations(isolationNames(settings), executorOptions(settings));
-  refuseUnusedOptions(
-    settings,
-    executors.map(({ name }) => name),
-  );
+  const executors = await bindChosen(settings);
   const secrets = secretSource(settings);
   const tls = await readTls(settings);
   // Read before anything is begun, and again at each registration: the file may have been renewed.

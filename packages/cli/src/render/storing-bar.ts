@@ -18,7 +18,7 @@ export function storingBar(now: () => number = () => performance.now()): (amount
     const took = now() - begin;
     // A file that is sent again counts again.
     const share = foundBytes === 0 ? 0 : Math.min(1, sentBytes / foundBytes);
-    const full = Math.round(share * width);
+    const full = Math.floor(share * width);
     const bar = `${'█'.repeat(full)}${'░'.repeat(width - full)}`;
     const rate = took < 500 ? '' : `, ${showSize(Math.round((sentBytes * 1000) / took))}/s`;
     return `Storing ${bar} ${Math.floor(share * 100)} %  ${showSize(sentBytes)} of ${showSize(foundBytes)}, ${storedFiles} of ${foundFiles} files${rate}`;

@@ -12,6 +12,11 @@ test('the bar of a long storing of artifacts says how far it is and how fast', (
   expect(bar(half)).toMatch(/1 of 4 files, 50\.0 MiB\/s$/);
 });
 
+test('it is full when all was sent, and not before', () => {
+  const sent = { ...half, sentBytes: 199 * mebibyte };
+  expect(storingBar()(sent)).toMatch(/^Storing █{23}░ 99 % /);
+});
+
 test('it is never over 100 %, and knows of nothing to store', () => {
   const bar = storingBar();
   expect(bar({ ...half, sentBytes: 900 * mebibyte })).toMatch(/^Storing █{24} 100 % /);
