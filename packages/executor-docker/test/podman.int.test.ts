@@ -6,7 +6,7 @@ import { describeExecutor } from '@ritmo/executor-testkit/vitest';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { findDaemon } from '../src/docker/address.js';
 import { Worker } from './support/host.js';
 import { busyboxImage, makeBusyboxImage } from './support/images.js';
@@ -21,27 +21,27 @@ const keep = <T extends AsyncDisposable>(thing: T): T => {
   started.unshift(thing);
   return thing;
 };
-let open: Registry;
-let closed: Registry;
-let address: string;
-let worker: Worker;
-let witness: Witness;
+async function stop(): Promise<void> {
+  for (const thing of started) await thing[Symbol.asyncDispose]();
+}
 
-beforeAll(async () => {
-  open = keep(await Registry.start(false));
-  closed = keep(await Registry.start(true));
-  ({ address } = keep(await Podman.start([open.address, closed.address])));
+async function start() {
+  const open = keep(await Registry.start(false));
+  const closed = keep(await Registry.start(true));
+  const { address } = keep(await Podman.start([open.address, closed.address]));
   await makeBusyboxImage();
   await open.push(busyboxImage, 'tools/busybox:1');
   await closed.push(busyboxImage, 'private/busybox:1');
   await makeBusyboxImage(address);
-  worker = keep(await Worker.open({ address }));
-  witness = new Witness(address);
-});
+  return { open, closed, address, worker: keep(await Worker.open({ address })), witness: new Witness(address) };
+}
 
-afterAll(async () => {
-  for (const thing of started) await thing[Symbol.asyncDispose]();
+// While tests are collected: the kit asks the executor what it can do.
+const { open, closed, address, worker, witness } = await start().catch(async (error: unknown) => {
+  await stop();
+  throw error;
 });
+afterAll(stop);
 
 it('is known as Podman, runs jobs the quick way, and takes them up again', async () => {
   const { health, detail, facts } = await worker.executor.probe(AbortSignal.timeout(10_000));
