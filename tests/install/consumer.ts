@@ -43,6 +43,8 @@ export async function install(
     private: true,
     dependencies: { ...dependencies, ...(all ? broughtAlong : {}) },
     ...(all ? { devDependencies: { '@types/node': '20.19.43' } } : {}),
+    // Of Yarn. Later ones name an optional package that not every registry has, which Yarn alone minds.
+    resolutions: { vite: '8.3.8' },
   };
   await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
   // Keeps each manager from looking for a workspace further up.
