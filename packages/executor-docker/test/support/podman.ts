@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,7 +35,10 @@ export class Podman implements AsyncDisposable {
       PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
       CONTAINERS_CONF: join(folder, 'containers.conf'),
       CONTAINERS_REGISTRIES_CONF: join(folder, 'registries.conf'),
+      // Podman leaves each archive that it loads an image from.
+      TMPDIR: join(folder, 'archives'),
     };
+    await mkdir(env.TMPDIR);
     await writeFile(env.CONTAINERS_CONF, settings);
     const insecure = registries.map((each) => `[[registry]]\nlocation = "${each}"\ninsecure = true\n`);
     await writeFile(env.CONTAINERS_REGISTRIES_CONF, insecure.join(''));
