@@ -7,6 +7,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 const conditions = ['@ritmo/source', ...defaultServerConditions.filter((name) => name !== 'module')];
 const cpus = availableParallelism();
 const withDocker = 'tests/support/docker-daemon.ts';
+const withBuilt = 'tests/support/build-packages.ts';
 const withVmCache = 'tests/support/vm-cache.ts';
 const dockerTests = 'packages/executor-docker/test/**/*.int.test.ts';
 /** Kills daemons, and so needs one of its own. */
@@ -40,7 +41,7 @@ if (process.env['CI'] !== 'true' && !existsSync('node_modules/.cache/ritmo/weed'
   process.stderr.write(`Not run: ${signed}. It needs SeaweedFS, which \`npm test\` gets where it can.\n`);
 }
 
-/** A project that reads our packages from their sources, so that no test needs a build. */
+/** A project that reads our packages from their sources, so that they need no build. */
 function project(test: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {
   return { resolve: { conditions }, ssr: { resolve: { conditions } }, test: { ...test, maxWorkers: cpus } };
 }
@@ -75,7 +76,7 @@ export default defineConfig({
       project({
         name: 'e2e',
         include: ['tests/{e2e,faults,install,examples}/**/*.test.ts'],
-        globalSetup: [withDocker],
+        globalSetup: [withDocker, withBuilt],
         pool: 'forks',
         testTimeout: 240_000,
         hookTimeout: 240_000,

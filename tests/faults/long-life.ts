@@ -1,10 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import buildPackages from '../support/build-packages.js';
 import { Lab } from './storm/lab.js';
 
 /** `pnpm long-life [--jobs N]`: one worker, many real jobs, and what its process holds after each tenth of them. */
 const { values } = parseArgs({ options: { jobs: { type: 'string', default: '2000' } } });
 const jobs = Number(values.jobs);
+buildPackages();
 const atOnce = 12;
 /** The first jobs warm up: caches fill, the heap finds its size. */
 const warm = Math.ceil(jobs / 5);

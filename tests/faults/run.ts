@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import buildPackages from '../support/build-packages.js';
 import { type Fault, faultsOf, type Isolation } from './storm/faults.js';
 import { storm, type Round } from './storm/storm.js';
 import { isBad, roundLine, stormTable } from './storm/table.js';
@@ -23,6 +24,7 @@ for (const fault of faults)
   if (!faultsOf[isolation].includes(fault))
     throw new Error(`there is no fault ${fault}; there are ${faultsOf[isolation].join(', ')}`);
 const seed = Number(values.seed);
+buildPackages();
 process.stdout.write(`${isolation}: ${values.rounds} rounds, seed ${seed}\n`);
 const rounds: Round[] = [];
 for await (const round of storm({ isolation, rounds: Number(values.rounds), seed, faults })) {

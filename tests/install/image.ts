@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { answers, findDockerd, startDaemon } from '../../packages/executor-docker/test/support/daemon.js';
 import { makeDebianImage } from '../../packages/executor-docker/test/support/debian.js';
 import { busyboxImage, makeBusyboxImage } from '../../packages/executor-docker/test/support/images.js';
-import { sourceArgv } from '../support/source-argv.js';
+import { programArgv } from '../support/program-argv.js';
 import { root } from '../support/workspace.js';
 import { nodeFolder } from './nodes.js';
 
@@ -101,7 +101,7 @@ async function worksAsWorker(): Promise<void> {
       `name: in-a-container\nimage: {reference: '${busyboxImage}', pull: [never]}\nsteps: ${steps}\n`,
     );
     const flags = ['--api-server', server.url, '--token-file', join(dataDir, 'user.token'), '--follow'];
-    const [node, ...argv] = sourceArgv('packages/cli/src/bin.ts', 'submit', job, ...flags);
+    const [node, ...argv] = programArgv('packages/cli/dist/bin.js', 'submit', job, ...flags);
     const { all, exitCode } = await execa(node, argv, { all: true, reject: false });
     if (exitCode !== 0 || !all.includes('hello of the job')) throw new Error(`the job did not run: ${all}`);
     say('it ran a job of the docker isolation');

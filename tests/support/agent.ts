@@ -1,9 +1,9 @@
 import { type Program, type ProgramOptions, runProgram, startProgram } from './program.js';
-import { sourceArgv } from './source-argv.js';
+import { programArgv } from './program-argv.js';
 
-/** The command line of `ritmo-agent`, from its sources. */
+/** The command line of `ritmo-agent`. */
 export function agentArgv(...args: readonly string[]): [string, ...string[]] {
-  return sourceArgv('packages/cli/src/bin.ts', ...args);
+  return programArgv('packages/cli/dist/bin.js', ...args);
 }
 
 /** Starts `ritmo-agent` as a user would. */

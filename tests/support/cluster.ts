@@ -8,7 +8,7 @@ import { onTestFinished } from 'vitest';
 import { startAgent } from './agent.js';
 import { untilProcesses } from './processes.js';
 import { type Program, startProgram } from './program.js';
-import { sourceArgv } from './source-argv.js';
+import { programArgv } from './program-argv.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { mountsBelow } from './witness.js';
 
@@ -102,7 +102,7 @@ export async function serverProcess(
 ): Promise<{ program: Program; server: TestServer; port: number }> {
   const args = ['--data-dir', dataDir, '--port', String(port)];
   const program = options.shortLeases
-    ? startProgram(sourceArgv('tests/support/server-program.ts', ...args))
+    ? startProgram(programArgv('tests/support/server-program.ts', ...args))
     : startAgent(['api-server', ...args]);
   const [url = ''] = await program.stderr.waitFor(/http:\/\/[^\s"]+/);
   return { program, server: await testServer(url, dataDir), port: Number(new URL(url).port) };

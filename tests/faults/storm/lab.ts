@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mountsBelow } from '../../support/witness.js';
-import type { ClockSetting } from '../../support/set-clock.js';
+import type { ClockSetting } from '../../support/clock-setting.js';
 import { LabDaemon } from './daemon.js';
 import type { Isolation } from './faults.js';
 import { LabProcess } from './process.js';
@@ -80,7 +80,7 @@ export class Lab implements AsyncDisposable {
 
   async startAgent(): Promise<void> {
     const agent = new LabProcess(
-      'packages/cli/src/bin.ts',
+      'packages/cli/dist/bin.js',
       [
         ...['start', '--api-server', this.#url, '--name', registeredAs, '--isolation', this.isolation],
         ...['--token-file', join(this.folder, 'server', 'registration.token'), '--state-dir', this.stateDir],

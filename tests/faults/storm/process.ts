@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { sourceArgv } from '../../support/source-argv.js';
+import { programArgv } from '../../support/program-argv.js';
 
-/** A program from its sources, with what it printed kept for those who ask why. */
+/** A program, with what it printed kept for those who ask why. */
 export class LabProcess {
   readonly #child: ChildProcess;
   readonly #exit: Promise<unknown>;
@@ -11,7 +11,7 @@ export class LabProcess {
 
   /** `file`: a program of this repository. RITMO_TEST_CLOCK in `env` sets its clocks. */
   constructor(file: string, args: readonly string[], env: Readonly<Record<string, string>>) {
-    const [program, ...argv] = sourceArgv(file, ...args);
+    const [program, ...argv] = programArgv(file, ...args);
     this.#child = spawn(program, argv, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
