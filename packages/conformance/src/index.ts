@@ -1,4 +1,5 @@
-export { type Case, limitOf } from './case.js';
+export { type Case, caseMaker, limitOf } from './case.js';
+export { type CheckOptions, type Checkup, type Command, type Output, runCommand } from './command.js';
 export { formatJunit } from './junit.js';
 export { formatReport } from './report.js';
 export { type Report, runCases, type RunOptions } from './run.js';

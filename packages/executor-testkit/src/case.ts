@@ -1,5 +1,5 @@
 import type { ExecutorCapabilities } from '@ritmo/agent-core/executor';
-import type { Case } from '@ritmo/conformance';
+import { type Case, caseMaker } from '@ritmo/conformance';
 import type { CaseContext } from './context.js';
 
 /** Groups in the order of the report. */
@@ -25,14 +25,5 @@ export type Group = (typeof groups)[number];
 /** One promise of the contract, as data. */
 export type ConformanceCase = Case<CaseContext, ExecutorCapabilities, Group>;
 
-type CaseBody = Omit<ConformanceCase, 'id' | 'group' | 'title' | 'run'>;
-
 /** Gives each case of a group its full id: `caseOf('exit')('codes', 'exit codes arrive', async (c) => …)`. */
-export function caseOf(group: Group) {
-  return (
-    what: string,
-    title: string,
-    run: (context: CaseContext) => Promise<void>,
-    body: CaseBody = {},
-  ): ConformanceCase => ({ id: `${group}.${what}`, group, title, run, ...body });
-}
+export const caseOf = caseMaker<CaseContext, ExecutorCapabilities, Group>();

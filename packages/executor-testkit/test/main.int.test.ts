@@ -52,10 +52,7 @@ test('exits with 1 and names the case when the executor does not conform', async
 });
 
 test.for([
-  [['--nope'], 'Unknown option'],
   [[plugin, 'other'], 'one plugin at a time'],
-  [[plugin, '--time-scale', '0'], '--time-scale must be a number above 0'],
-  [[plugin, '--group', 'speed'], 'There is no group speed'],
   [[plugin], 'The options do not fit reference: root: must be text'],
   [[plugin, '--options', '/no/such.json'], 'cannot be read'],
   [['./no-such-plugin.js'], 'what is compiled has to be built first'],

@@ -1,4 +1,4 @@
-import type { Case } from '@ritmo/conformance';
+import { type Case, caseMaker } from '@ritmo/conformance';
 import type { CaseContext } from './context.js';
 import type { TransportAbilities } from './subject.js';
 
@@ -33,17 +33,8 @@ export interface Facts extends TransportAbilities {
 /** One promise of the contract, as data. */
 export type TransportCase = Case<CaseContext, Facts, Group>;
 
-type CaseBody = Omit<TransportCase, 'id' | 'group' | 'title' | 'run'>;
-
 /** Gives each case of a group its full id: `caseOf('log')('repeat', 'takes bytes once', async (c) => …)`. */
-export function caseOf(group: Group) {
-  return (
-    what: string,
-    title: string,
-    run: (context: CaseContext) => Promise<void>,
-    body: CaseBody = {},
-  ): TransportCase => ({ id: `${group}.${what}`, group, title, run, ...body });
-}
+export const caseOf = caseMaker<CaseContext, Facts, Group>();
 
 const reasons: Readonly<Record<keyof Facts, string>> = {
   manyJobs: 'has one job only',

@@ -40,10 +40,7 @@ test('exits with 1 and names the case when the transport does not conform', asyn
 });
 
 test.for([
-  [['--nope'], 'Unknown option'],
   [[subject, 'other'], 'one subject at a time'],
-  [[subject, '--time-scale', '0'], '--time-scale must be a number above 0'],
-  [[subject, '--group', 'speed'], 'There is no group speed'],
   [['./no-such-subject.js'], 'cannot be loaded'],
   [[fileURLToPath(import.meta.resolve('./reference/place.ts'))], 'is no subject: name, open()'],
 ] as const)('exits with 2 and says what is wrong with %j', async ([argv, message]) => {
