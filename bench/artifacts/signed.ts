@@ -13,7 +13,6 @@ const mebibyte = 1024 ** 2;
 const bigBytes = Number(process.env['RITMO_BENCH_BYTES'] ?? 1_000_000_000);
 const smallFiles = Number(process.env['RITMO_BENCH_FILES'] ?? 2_000);
 const lease = { jobId: 'bench', epoch: 1, token: '', ttlMs: 60_000 };
-const agent = new Agent({ keepAlive: true });
 
 /** As `artifacts`, beside a server that checks signatures and copies nothing when parts become one object. */
 export async function signedArtifacts(): Promise<void> {
@@ -30,7 +29,9 @@ export async function signedArtifacts(): Promise<void> {
     const memory: number[] = [];
     for (let time = 0; time < 3; time++) {
       const url = await urlOf(`plain-${time}`);
-      plain.push(await measure(() => put(url, createReadStream(path, { highWaterMark: mebibyte }), bigBytes)));
+      plain.push(
+        await sending((agent) => put(agent, url, createReadStream(path, { highWaterMark: mebibyte }), bigBytes)),
+      );
       const { ms, peak } = await storeProcess(server.options, path, bigBytes, `big-${time}`);
       ours.push(ms);
       memory.push(peak);
@@ -42,13 +43,14 @@ export async function signedArtifacts(): Promise<void> {
 
     const content = Buffer.alloc(1024, 'x');
     const urls = await Promise.all(Array.from({ length: smallFiles }, (_, n) => urlOf(`one/${n}`)));
-    const alone = await measure(async () => {
-      for (const url of urls) await put(url, [content], content.length);
+    const alone = await sending(async (agent) => {
+      for (const url of urls) await put(agent, url, [content], content.length);
     });
-    const lanes = await measure(async () => {
+    const lanes = await sending(async (agent) => {
       const left = [...urls];
       const lane = async () => {
-        for (let url = left.pop(); url !== undefined; url = left.pop()) await put(url, [content], content.length);
+        for (let url = left.pop(); url !== undefined; url = left.pop())
+          await put(agent, url, [content], content.length);
       };
       await Promise.all(Array.from({ length: 16 }, lane));
     });
@@ -63,7 +65,6 @@ export async function signedArtifacts(): Promise<void> {
     const cpu = (user + system) / 1000 / smallFiles;
     figure('processor time of the store for each', `${cpu.toFixed(2)} ms`, '0.5 ms', cpu <= 0.5);
   } finally {
-    agent.destroy();
     await rm(folder, { recursive: true, force: true });
   }
 }
@@ -74,8 +75,23 @@ async function measure(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - begin;
 }
 
+/** With connections of its own: the server ends those that were idle meanwhile. */
+async function sending(work: (agent: Agent) => Promise<unknown>): Promise<number> {
+  const agent = new Agent({ keepAlive: true });
+  try {
+    return await measure(() => work(agent));
+  } finally {
+    agent.destroy();
+  }
+}
+
 /** A PUT to a signed address: no signature, no hash and no other work on this side. */
-function put(url: string, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, size: number): Promise<void> {
+function put(
+  agent: Agent,
+  url: string,
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  size: number,
+): Promise<void> {
   const headers = { 'Content-Length': size, 'Content-Type': 'text/plain' };
   return new Promise((resolve, reject) => {
     const call = request(url, { agent, method: 'PUT', headers }, (answer) => {

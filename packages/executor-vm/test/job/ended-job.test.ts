@@ -30,22 +30,23 @@ async function take(text: string): Promise<number> {
   async function* body() {
     yield Buffer.from(text);
   }
-  const number = await spool.take(body());
+  using file = spool.open();
+  const at = await file.take(body());
   const facts = { mode: 0o755, mtimeMs: 7 };
   keepTaken(folders().spool, request(['dist']), [
-    { kind: 'file', path: 'dist/tool', ...facts, size: text.length, number },
+    { kind: 'file', path: 'dist/tool', ...facts, size: text.length, ...at },
     {
       kind: 'file',
       path: 'dist/\ufffd',
       pathBytes: Buffer.from([0x64, 0xff]).toString('base64'),
       ...facts,
       size: 4,
-      number,
+      ...at,
     },
     { kind: 'link', path: 'dist/t', ...facts, target: 'tool' },
     { kind: 'refused', path: 'dist/fifo', why: 'it is a FIFO' },
   ]);
-  return number;
+  return at.number;
 }
 
 async function collected(include: string[]): Promise<CollectedEntry[]> {

@@ -4,7 +4,7 @@ import { extract, type Headers } from 'tar-stream';
 import { Globs } from '../files/globs.js';
 import { PaxNames } from './pax-names.js';
 import { isMeant, partsOf, staysInside } from './claims.js';
-import { fromSpool, type Spool, type SpooledEntry } from './spool.js';
+import { fromSpool, type Spool, type SpooledAt, type SpooledEntry, type SpoolFile } from './spool.js';
 
 /** One character a byte: names need not be UTF-8. The types of the library do not know the option. */
 const bytesAsNames: object = { filenameEncoding: 'latin1' };
@@ -26,7 +26,7 @@ export class ArchiveFiles {
   readonly #spool: Spool;
   readonly #strip: number;
   readonly #kept = new Map<string, Kept>();
-  readonly #bodies = new Map<string, { readonly number: number; readonly size: number }>();
+  readonly #bodies = new Map<string, SpooledAt & { readonly size: number }>();
   #files = 0;
   #bytes = 0;
   #skipped = 0;
@@ -41,11 +41,12 @@ export class ArchiveFiles {
 
   /** Reads one archive to its end. Rejects with RITMO_ARTIFACT_LIMIT, or RITMO_SANDBOX_BROKEN for one that is none. */
   async read(source: Readable): Promise<void> {
+    using bodies = this.#spool.open();
     try {
       const names = new PaxNames();
       source.once('error', (error) => names.destroy(error));
       for await (const entry of source.pipe(names).pipe(extract(bytesAsNames))) {
-        await this.#take(named(entry.header, names), entry as AsyncIterable<Uint8Array>);
+        await this.#take(named(entry.header, names), entry as AsyncIterable<Uint8Array>, bodies);
       }
     } catch (error) {
       if (error instanceof RitmoError) throw error;
@@ -66,7 +67,7 @@ export class ArchiveFiles {
     return [...this.#kept.values()].toSorted(order).map(({ entry }) => entry);
   }
 
-  async #take(header: Headers, body: AsyncIterable<Uint8Array>): Promise<void> {
+  async #take(header: Headers, body: AsyncIterable<Uint8Array>, bodies: SpoolFile): Promise<void> {
     const parts = partsOf(header.name)?.slice(this.#strip);
     if (parts === undefined || parts.length === 0 || header.type === 'directory') return this.#skip(body);
     const name = parts.join('/');
@@ -90,9 +91,9 @@ export class ArchiveFiles {
       else refuse(`it is a link that leaves the workspace, to ${target}`);
     } else if (header.type === 'file' || header.type === 'contiguous-file') {
       const size = header.size ?? 0;
-      const number = await this.#spool.take(body);
-      this.#bodies.set(name, { number, size });
-      keep({ kind: 'file', ...base, size, number });
+      const spooled = { ...(await bodies.take(body)), size };
+      this.#bodies.set(name, spooled);
+      keep({ kind: 'file', ...base, ...spooled });
       return undefined;
     } else if (header.type === 'link') {
       const other = this.#bodies.get(
