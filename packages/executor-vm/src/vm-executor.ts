@@ -122,7 +122,7 @@ export class VmExecutor implements Executor {
       await this.#giveUp(job);
       throw error;
     } finally {
-      this.#pool?.refill();
+      this.#pool?.refillSoon();
     }
   }
 

@@ -2,6 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { JobHost } from '../job/job-host.js';
 import { type HandedOut, WarmMachine, type WarmShape } from './warm-machine.js';
 
+/** What a first step mostly takes to begin, in milliseconds: a machine that is made meanwhile takes its processors. */
+const firstStepMs = 1_000;
+
 export interface WarmPoolSettings {
   readonly host: JobHost;
   /** Where the folders of jobs lie: those of waiting machines lie beside them. */
@@ -23,6 +26,7 @@ export class WarmPool implements AsyncDisposable {
   readonly #ids = new Set<string>();
   readonly #over = new AbortController();
   #wanted: WarmShape | undefined;
+  #soon: NodeJS.Timeout | undefined;
 
   constructor(settings: WarmPoolSettings) {
     this.#settings = settings;
@@ -57,8 +61,13 @@ export class WarmPool implements AsyncDisposable {
     this.#ids.delete(id);
   }
 
-  /** Makes what is missing, in the background: called when a job has begun, and does not need the processors for that. */
-  refill(): void {
+  /** Makes what is missing, in the background, once the job that has just been prepared is past its first step. */
+  refillSoon(): void {
+    this.#soon ??= setTimeout(() => this.#refill(), firstStepMs).unref();
+  }
+
+  #refill(): void {
+    this.#soon = undefined;
     const { size, host } = this.#settings;
     const shape = this.#wanted;
     if (shape === undefined || this.#over.signal.aborted) return;
@@ -74,6 +83,7 @@ export class WarmPool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#soon);
     this.#over.abort(new Error('the executor is closed'));
     await Promise.all(this.#making);
     for (const machine of [...this.#ready]) this.#end(machine);
