@@ -34,6 +34,8 @@ export const machinePaths = { kernel: '/ritmo/kernel', initramfs: '/ritmo/initra
 
 const commandLine =
   'quiet panic=-1 no_timer_check nokaslr 8250.nr_uarts=0 i8042.noaux cryptomgr.notests nowatchdog audit=0 apparmor=0';
+/** Without fast `rep movsb`: kernel and libc copy with it where it is said to be fast, and emulated it goes byte by byte. */
+const emulatedCpu = 'max,-erms,-fsrm';
 /** Most translated code that an emulated machine keeps: without a bound it would outgrow what the job's limit leaves for QEMU. */
 const translatedMiB = 128;
 /** More than the disk of any job, and any image, has. */
@@ -73,7 +75,7 @@ export function machineArgs({ hardware, memory, imageFormat, network }: MachineS
       '-accel',
       accelerator === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${translatedMiB}`,
       '-cpu',
-      accelerator === 'kvm' ? 'host' : 'max',
+      accelerator === 'kvm' ? 'host' : emulatedCpu,
     ],
     ...['-m', `${memoryMiB}M`, '-smp', String(cpus)],
     ...(backed
