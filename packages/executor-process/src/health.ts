@@ -62,14 +62,18 @@ function memoryRemedies({ mayReachDisk, kind, path }: MemoryFolder): string[] {
 /** Memory folders of agents that run no more. */
 function strayMounts(): string[] {
   return listMounts()
-    .filter(({ path, source }) => source === mountSource && path.endsWith('/memory') && !hasAgent(dirname(path)))
+    .filter(({ path, source }) => source === mountSource && path.endsWith('/memory') && agentIsGone(dirname(path)))
     .map(({ path }) => path);
 }
 
-/** Each open executor has a folder below `run` that is named by its process. */
-function hasAgent(stateDir: string): boolean {
-  const names = unlessErrno(['ENOENT', 'EACCES', 'ENOTDIR'], () => readdirSync(join(stateDir, 'run'))) ?? [];
-  return names.some((name) => {
+/**
+ * Whether nobody has an executor open there: each has a folder below `run` that is named by its process. Containers
+ * outlive their agent and need their secrets; their executor has no such folder, and nothing is said of it.
+ */
+function agentIsGone(stateDir: string): boolean {
+  const names = unlessErrno(['ENOENT', 'EACCES', 'ENOTDIR'], () => readdirSync(join(stateDir, 'run')));
+  if (names === undefined) return false;
+  return !names.some((name) => {
     const [pid = 0, startTime = 0] = name.split('.').map(Number);
     return isRunning({ pid, startTime });
   });

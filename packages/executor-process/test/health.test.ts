@@ -1,32 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ExecutorCapabilities } from '@ritmo/agent-core/executor';
 import { judge } from '../src/health.js';
-
-const capabilities: ExecutorCapabilities = {
-  isolation: 'namespace',
-  defaultNetwork: 'isolated',
-  images: false,
-  services: false,
-  network: ['isolated', 'none'],
-  limits: ['cpu', 'memory', 'pids', 'disk'],
-  os: ['linux'],
-  arch: ['x64'],
-  separateStderr: true,
-  recover: false,
-};
-const memory = {
-  path: '/nowhere/memory',
-  kind: 'ramfs',
-  mayReachDisk: false,
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-} as const;
-const whole = {
-  level: 'sandbox',
-  description: 'sandbox',
-  capabilities,
-  memory,
-  facts: { bubblewrap: '0.8.0' },
-} as const;
+import { capabilities, memory, whole } from './support/healthy.js';
 
 describe('what doctor says of the process executor', () => {
   it('names what builds get', () => {
