@@ -54,7 +54,7 @@ type Explained = readonly [message: string, hint: string, retryable: boolean];
 function explained(bucket: string): Readonly<Record<string, Explained | undefined>> {
   const credentials: Explained = [
     `The S3 server refuses the credentials for the bucket ${bucket}.`,
-    'Check the access key and its secret, and that the policy allows s3:PutObject and s3:AbortMultipartUpload.',
+    'Check the access key and its secret, the name of the bucket, and that the policy allows s3:PutObject and s3:AbortMultipartUpload.',
     false,
   ];
   const missing: Explained = [

@@ -18,7 +18,7 @@ const schema = z.strictObject({
       'must hold {job}, {attempt}, {name} and {path}, or files would replace each other',
     )
     .default('{job}/{attempt}/{name}/{path}'),
-  endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  endpoint: z.url({ protocol: /^https?$/, error: 'must be a URL such as http://minio:9000' }).optional(),
   region: z.string().min(1).optional(),
   pathStyle: z.boolean().optional(),
   credentials: z

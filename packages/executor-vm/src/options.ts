@@ -38,6 +38,13 @@ const source = z
     error: 'a disk needs its format, and nothing else has one',
   });
 
+const socketAddress = /^unix:\/\/\/./;
+
+function usualDocker(): string {
+  const { DOCKER_HOST = '' } = process.env;
+  return socketAddress.test(DOCKER_HOST) ? DOCKER_HOST : 'unix:///var/run/docker.sock';
+}
+
 /** Options of the VM executor: the operator's policy. */
 export const optionsSchema = z.strictObject({
   /** `auto` takes KVM where guests really run with it, and emulation elsewhere. */
@@ -46,8 +53,8 @@ export const optionsSchema = z.strictObject({
   kernel: z.union([absolutePath, z.strictObject({ image: absolutePath, modules: absolutePath })]).optional(),
   /** What jobs may name besides images of the Docker daemon, by the name that they write. */
   images: z.record(z.string().min(1), source).default({}),
-  /** Where images that `images` does not name come from; `none` for nowhere. */
-  docker: z.union([z.literal('none'), z.string().regex(/^unix:\/\/\/./)]).default('unix:///var/run/docker.sock'),
+  /** Where images that `images` does not name come from; `none` for nowhere. A socket that DOCKER_HOST names by default. */
+  docker: z.union([z.literal('none'), z.string().regex(socketAddress)]).default(usualDocker),
   /** For jobs that name no image. */
   defaultImage: z.string().min(1).optional(),
   /** Globs over image names as jobs write them; everything is allowed where absent. */

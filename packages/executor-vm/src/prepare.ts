@@ -72,6 +72,7 @@ export async function prepareVm({ options: given, kernelPackage, log, say }: Pre
     const hardware = { memoryMiB: machineMemoryMiB(options.memoryBytes), cpus: options.cpus, accelerator };
     const place = { host: machines, cacheDir, hardware, bootTimeoutMs: options.bootTimeoutMs };
     const there = existsSync(templateFolder(place));
+    if (!there) say('Making a template: a machine boots and is saved, which takes minutes where it is emulated.');
     await withUser((user, kvmNode) =>
       ensureTemplate({ ...place, user, kvmNode, mark, signal: new AbortController().signal }),
     );

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { optionsSchema, vmExecutor } from '../src/index.js';
 
 describe('options of the vm executor', () => {
@@ -10,6 +10,16 @@ describe('options of the vm executor', () => {
       images: {},
       warmMachines: 0,
     });
+  });
+
+  it.each([
+    ['unix:///run/user/1000/docker.sock', 'unix:///run/user/1000/docker.sock'],
+    ['tcp://somewhere:2375', 'unix:///var/run/docker.sock'],
+    ['', 'unix:///var/run/docker.sock'],
+  ])('take images from the socket that DOCKER_HOST=%s names, if any', (named, address) => {
+    vi.stubEnv('DOCKER_HOST', named);
+    expect(optionsSchema.parse({}).docker).toBe(address);
+    expect(optionsSchema.parse({ docker: 'none' }).docker).toBe('none');
   });
 
   it.each([

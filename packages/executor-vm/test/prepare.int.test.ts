@@ -81,6 +81,7 @@ describe('vm prepare', () => {
     ] as const) {
       const refused = { code, message: expect.stringContaining(said), hint: expect.stringMatching(/\w/) };
       await expect(prepare(path)).rejects.toMatchObject(refused);
+      await expect(prepare(path)).rejects.toThrow(path);
     }
     expect(readdirSync(join(folder, 'cache')).filter((name) => name.startsWith('kernel'))).toEqual(['kernel']);
     expect(existsSync(kept)).toBe(true);

@@ -7,8 +7,10 @@ export function pullError(image: ImageReference, error: unknown): RitmoError {
   if (error instanceof RitmoError) return error;
   const { message, status, errno, unreached } = DockerError.from(error);
   const options = { cause: error };
-  const said = firstLine(message);
-  const words = withoutNames(said, image);
+  const line = firstLine(message);
+  // What the client puts before the daemon's words.
+  const said = line.replace(/^\(HTTP code \d+\) [a-z ]+ - /, '');
+  const words = withoutNames(line, image);
   if (unreached && errno !== undefined) {
     return new RitmoError('RITMO_EXECUTOR_UNAVAILABLE', `The Docker daemon does not answer (${errno}).`, options);
   }

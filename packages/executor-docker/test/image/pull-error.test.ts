@@ -31,3 +31,9 @@ test.each([
   const error = pullError(parseReference(name), new DockerError(message, { status }));
   expect(error.code, error.message).toBe(code);
 });
+
+test('what the client puts before the words of the daemon is left out', () => {
+  const said = '(HTTP code 500) server error - Get "https://a.b/v2/": dial tcp: lookup a.b: no such host';
+  const { message } = pullError(parseReference('a.b/c:1'), new DockerError(said, { status: 500 }));
+  expect(message).toBe('a.b does not answer: Get "https://a.b/v2/": dial tcp: lookup a.b: no such host');
+});

@@ -60,7 +60,8 @@ async function tiny(qemu: string, kernel: string): Promise<string | undefined> {
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   if (code === tinyGuest.exitCode) return undefined;
   if (signal === 'SIGKILL') return `a guest of a few bytes did not end within ${tinyMs / 1_000} s`;
-  const line = (said.trim().split('\n').at(-1) ?? '').slice(0, 120);
+  const last = said.trim().split('\n').at(-1) ?? '';
+  const line = last.length > 120 ? `${last.slice(0, 119)}…` : last;
   return `a guest of a few bytes ended with ${signal ?? `code ${code}`}${line === '' ? '' : `: ${line}`}`;
 }
 

@@ -18,14 +18,14 @@ const unpackMs = 120_000;
  */
 export async function keepKernelPackage(path: string, place: string): Promise<void> {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) throw new RitmoError('RITMO_USAGE', `There is no ${path}.`);
+  if (stat === undefined) throw new RitmoError('RITMO_USAGE', `There is no ${path}.`, { hint: 'Check the path.' });
   const fresh = `${place}.${randomUUID()}`;
   try {
     mkdirSync(fresh, { mode: 0o711 });
     chmodSync(fresh, 0o711);
     if (stat.isDirectory()) await copyKernel(path, fresh);
     else await unpack(path, fresh);
-    findKernel(fresh, '');
+    findKernel(fresh, '', path);
     const old = `${fresh}.old`;
     if (existsSync(place)) renameSync(place, old);
     renameSync(fresh, place);

@@ -10,15 +10,16 @@ export interface Kernel {
   readonly modules: string;
 }
 
+/** linux-image-cloud-amd64 itself is empty: it names the package that has the kernel. */
 const installHint =
-  'Unpack the kernel package of a distribution (`apt-get download linux-image-cloud-amd64…`, then `ritmo-agent vm prepare ./FILE.deb`), or set `kernel` of the vm executor.';
+  'Unpack the kernel package of a distribution (`apt-get download $(apt-cache depends linux-image-cloud-amd64 | grep -o "linux-image-[0-9].*")`, then `ritmo-agent vm prepare ./FILE.deb`), or set `kernel` of the vm executor.';
 
 /**
  * The kernel of machines: what the operator named, else what `vm prepare` unpacked to `unpacked`, else the newest that
- * the host has installed, one for clouds first.
+ * the host has installed, one for clouds first. `shown` is what an error calls the folder that was named.
  * @throws RITMO_EXECUTOR_UNAVAILABLE
  */
-export function findKernel(named: string | Kernel | undefined, unpacked: string): Kernel {
+export function findKernel(named: string | Kernel | undefined, unpacked: string, shown?: string): Kernel {
   if (typeof named === 'object') {
     for (const path of [named.image, named.modules]) {
       if (!existsSync(path)) throw unavailable(`There is no ${path}.`, 'Correct `kernel` of the vm executor.');
@@ -28,7 +29,7 @@ export function findKernel(named: string | Kernel | undefined, unpacked: string)
   const found = named === undefined ? [...kernelsIn(unpacked), ...kernelsIn('/')] : kernelsIn(named);
   const [kernel] = found;
   if (kernel !== undefined) return kernel;
-  const where = named === undefined ? 'on this host' : `in ${named}`;
+  const where = named === undefined ? 'on this host' : `in ${shown ?? named}`;
   throw unavailable(`There is no kernel with its modules ${where}.`, installHint);
 }
 

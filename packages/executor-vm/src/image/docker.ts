@@ -100,7 +100,7 @@ function silent(cause: unknown): RitmoError {
     'RITMO_EXECUTOR_UNAVAILABLE',
     `The Docker daemon, which has the images, does not answer: ${said}`,
     {
-      hint: 'Start Docker, or name root filesystems under `images` of the vm executor.',
+      hint: 'Start Docker, name its socket (DOCKER_HOST, or `docker` of the vm executor), or name root filesystems under `images`.',
       cause,
     },
   );
