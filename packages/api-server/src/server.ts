@@ -143,11 +143,11 @@ async function createServices(
     submitted: () => metrics.submitted(),
     requeued: (row, why) => {
       metrics.requeued(why);
-      settings.log.info('job queued again', { job: row.id, epoch: row.epoch, why });
+      settings.log.info('job queued again', { job: row.id, jobName: row.name, epoch: row.epoch, why });
     },
     ended: (row) => {
       metrics.ended(row.state);
-      settings.log.info('job ended', { job: row.id, epoch: row.epoch, state: row.state });
+      settings.log.info('job ended', { job: row.id, jobName: row.name, epoch: row.epoch, state: row.state });
     },
     attemptOver: (jobId, epoch) => {
       logs.wake(jobId, epoch);

@@ -63,9 +63,11 @@ export function agentLog(level: LogLevel, { err }: Io): AgentLog {
   return adjustable(pino(options, { write }));
 }
 
+const shownFields = ['jobName', 'state', 'outcome', 'reason', 'why', 'job', 'jobId', 'executor', 'worker', 'url'];
+
 /** The message with the few fields that a person looks for. */
 function readable(log: Record<string, unknown>, messageKey: string): string {
-  const fields = ['jobId', 'executor', 'worker', 'url'].filter((key) => log[key] !== undefined);
+  const fields = shownFields.filter((key) => log[key] !== undefined);
   const shown = fields.map((key) => `${key}=${text(log[key])}`).join(' ');
   const reason =
     typeof log['err'] === 'object' && log['err'] !== null && 'message' in log['err']

@@ -37,4 +37,11 @@ describe('the log of the agent', () => {
     expect(err.text).toMatch(/^\[\d\d:\d\d:\d\d\] ERROR: it failed: no room \(jobId=j1\)\n/);
     expect(err.text).not.toContain('\u001b');
   });
+
+  test('says on a terminal which job it is about, and how that ended', () => {
+    const err = memoryOutput({ terminal: true });
+    const log = agentLog('info', { ...memoryIo(), err }).child({ job: 'j1', epoch: 1 });
+    log.info({ jobName: 'web', outcome: 'failed', durationMs: 12 }, 'a build has ended');
+    expect(err.text).toContain('INFO: a build has ended (jobName=web outcome=failed job=j1)\n');
+  });
 });

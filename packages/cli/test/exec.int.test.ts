@@ -153,7 +153,7 @@ steps:
     const first = await run(path);
     expect(first.exitCode).toBe(0);
     expect(first.stdout).toMatch(/Cache deps-[0-9a-f]{32}: there is none yet/);
-    expect(first.stdout).toMatch(/1 files could not be taken into it/);
+    expect(first.stdout).toMatch(/1 file could not be taken into it/);
     expect(first.stdout).toMatch(/saved [\d.]+ \S+ of 3 files in/);
     const second = await run(path);
     expect(second.stdout).toMatch(/Cache deps-[0-9a-f]{32}: restored [\d.]+ \S+ in/);

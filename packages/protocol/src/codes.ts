@@ -260,7 +260,7 @@ const table = {
   RITMO_NOT_FOUND: {
     retryable: false,
     meaning: 'There is no such job, worker, artifact or call.',
-    hint: 'Check the id.',
+    hint: 'Check the id; `ritmo-agent status` lists workers and jobs.',
   },
   RITMO_INVALID_REQUEST: {
     retryable: false,

@@ -36,7 +36,8 @@ export async function apiServer({ settings, io }: Context<(typeof apiServerKeys)
     },
   });
   const { userTokenFile, registrationTokenFile } = server.tokens;
-  log.info({ url: server.url, userTokenFile, registrationTokenFile }, `the API server listens on ${server.url}`);
+  log.info({ userTokenFile, registrationTokenFile }, `the API server listens on ${server.url}`);
+  log.info({}, `tokens: for people ${userTokenFile}, for workers ${registrationTokenFile}`);
   await stopped;
   log.info({}, 'the API server ends');
   await server.close();

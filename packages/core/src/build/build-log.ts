@@ -1,4 +1,4 @@
-import type { CancelOrder } from '@ritmo/protocol';
+import type { CancelOrder, Outcome } from '@ritmo/protocol';
 import { LogRecorder, LogSender, MaskSet } from '../log/index.js';
 import type { Logger } from '../executor/host.js';
 import { maskedLogger } from '../logger.js';
@@ -42,6 +42,18 @@ export class BuildLog {
 
   get sender(): LogSender | undefined {
     return this.#sender;
+  }
+
+  /** Tells whoever listens, and who reads the agent's own log. `again`: an agent before this one has begun it. */
+  begins(name: string, again: boolean): void {
+    const { jobId, epoch } = this.#lease;
+    this.#context.emit(again ? 'job:adopted' : 'job:claimed', { jobId, epoch, name });
+    this.agent.info({ jobName: name }, again ? 'a build of the agent before is taken up' : 'a build begins');
+  }
+
+  ended(name: string, outcome: Outcome, durationMs: number): void {
+    this.#context.emit('job:finished', { jobId: this.#lease.jobId, outcome, durationMs, logBytes: this.bytes });
+    this.agent.info({ jobName: name, outcome, durationMs }, 'a build has ended');
   }
 
   async open(): Promise<LogRecorder> {

@@ -133,7 +133,7 @@ export class Build {
   async run(): Promise<{ readonly reported: Promise<void>; readonly released: boolean }> {
     const { emit, clock } = this.#context;
     const { jobId, epoch } = this.lease;
-    emit(this.#recovered ? 'job:adopted' : 'job:claimed', { jobId, epoch, name: this.job.name });
+    this.#buildLog.begins(this.job.name, this.#recovered !== undefined);
     let room: Disposable | undefined;
     try {
       room = this.#context.reserve(this.job, this.#recovered !== undefined);
@@ -185,7 +185,7 @@ export class Build {
     });
     await this.#dispose();
     room[Symbol.dispose]();
-    emit('job:finished', { jobId, outcome: verdict.outcome, durationMs, logBytes: this.#buildLog.bytes });
+    this.#buildLog.ended(this.job.name, verdict.outcome, durationMs);
     return { reported, released: false };
   }
 

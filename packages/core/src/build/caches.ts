@@ -149,9 +149,9 @@ async function saveOne(
     if (counted.files === 0) throw new RitmoError('RITMO_ARTIFACT_MISSING', `nothing is in ${cache.paths.join(', ')}.`);
   }
   const saved = await caches?.save(scope, key, archive, signal);
-  if (counted.refused > 0) note('warn', `Cache ${key}: ${counted.refused} files could not be taken into it.`);
+  if (counted.refused > 0) note('warn', `Cache ${key}: ${filesOf(counted.refused)} could not be taken into it.`);
   if (saved === true) {
-    const facts = `${showSize(counted.bytes)} of ${counted.files} files in ${showDuration(clock.monotonic() - begin)}`;
+    const facts = `${showSize(counted.bytes)} of ${filesOf(counted.files)} in ${showDuration(clock.monotonic() - begin)}`;
     note('info', `Cache ${key}: saved ${facts}.`);
   } else note('info', `Cache ${key}: another build saved it already.`);
 }
@@ -160,3 +160,5 @@ function sentence(error: unknown): string {
   const { message, code } = RitmoError.from(error);
   return `${message}${message.endsWith('.') ? '' : '.'} (${code})`;
 }
+
+const filesOf = (count: number) => (count === 1 ? '1 file' : `${count} files`);

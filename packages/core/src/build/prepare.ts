@@ -53,6 +53,6 @@ export async function prepareSandbox(parts: PrepareParts): Promise<Sandbox> {
   if (sandbox.detach) recorder.keepUp();
   const from = job.network ? '' : ` (network: the default of ${executor.name})`;
   recorder.note('info', `${sandbox.description}${from}`);
-  emit('job:prepared', { jobId, sandboxId: request.sandboxId, durationMs: clock.monotonic() - begin });
+  emit('job:prepared', { jobId, sandboxId: request.sandboxId, durationMs: Math.round(clock.monotonic() - begin) });
   return sandbox;
 }

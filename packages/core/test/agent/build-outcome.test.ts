@@ -1,6 +1,6 @@
 import type { JobInput } from '@ritmo/protocol';
 import { describe, expect, it } from 'vitest';
-import { staticSecrets } from '../../src/index.js';
+import { type Logger, staticSecrets } from '../../src/index.js';
 import { RitmoError } from '../../src/index.js';
 import { agentFixture } from '../support/agent-fixture.js';
 import { scriptedExecutor } from '../support/scripted-executor.js';
@@ -25,6 +25,26 @@ describe('the outcome of a build', () => {
     expect(entry.output).toBe('hello\nworld\n');
     expect(entry.seal?.length).toBe(entry.log.length);
     expect(result.log?.sha256).toBe(entry.seal?.sha256);
+  });
+
+  it('is told to the log of the agent, with the name of the job', async () => {
+    const said: [message: string, fields: object][] = [];
+    const loggerOf = (own: object): Logger => ({
+      child: (fields) => loggerOf({ ...own, ...fields }),
+      debug: () => undefined,
+      info: (fields, message) => void said.push([message, { ...own, ...fields }]),
+      warn: () => undefined,
+      error: () => undefined,
+    });
+    const { agent, server } = await agentFixture({ log: loggerOf({}) });
+    await agent.start();
+    const { offer, finished } = server.submit({ name: 'web', steps: [{ run: 'exit 3' }] });
+    const { jobId } = offer.lease;
+    await finished;
+    await agent.drain();
+    expect(said).toContainEqual(['a build begins', { job: jobId, epoch: 1, jobName: 'web' }]);
+    const end = { job: jobId, epoch: 1, jobName: 'web', outcome: 'failed', durationMs: expect.any(Number) };
+    expect(said).toContainEqual(['a build has ended', end]);
   });
 
   it.each([

@@ -63,7 +63,7 @@ describe('the caches of a job', () => {
     const first = await run(store);
     expect(first.result.outcome).toBe('succeeded');
     expect(first.notes).toMatch(/Cache deps-1: there is none yet\./);
-    expect(first.notes).toMatch(/Cache deps-1: saved \d+ B of 1 files in \d+ ms\./);
+    expect(first.notes).toMatch(/Cache deps-1: saved \d+ B of 1 file in \d+ ms\./);
     expect([...archives.keys()]).toEqual(['deps-1']);
 
     const second = await run(store);
@@ -109,7 +109,7 @@ describe('the caches of a job', () => {
     const { store } = memoryCaches();
     const refused = { kind: 'refused', path: 'deps/out', why: 'it is a link that leaves the workspace' } as const;
     const { notes } = await run(store, {}, [deps, refused]);
-    expect(notes).toMatch(/Cache deps-1: 1 files could not be taken into it\./);
+    expect(notes).toMatch(/Cache deps-1: 1 file could not be taken into it\./);
   });
 
   it('have no effect without a store, or where the server names no scope, and the log says so', async () => {
