@@ -36,10 +36,15 @@ export interface ApiErrorOptions {
 
 /** An error as the server answers it. Also `instanceof RitmoError` of @ritmo/agent-core: match on `code`. */
 export class ApiError extends Error {
+  /** What to match on. */
   readonly code: Code;
+  /** Of the answer, as HTTP has it. */
   readonly status: number;
+  /** What to do about it, in a sentence. */
   readonly hint: string;
+  /** Whether the same call may succeed later. */
   readonly retryable: boolean;
+  /** Offset of the log that is wanted next; with 412 and 416 alone. */
   readonly next: number | undefined;
 
   constructor(code: Code, message: string, options: ApiErrorOptions = {}) {
@@ -51,10 +56,12 @@ export class ApiError extends Error {
     this.next = options.next;
   }
 
+  /** `RitmoError`, as that of the agent. */
   override get name(): string {
     return 'RitmoError';
   }
 
+  /** Makes it an `instanceof` of the other. */
   get [brand](): true {
     return true;
   }

@@ -6,8 +6,11 @@ import { ApiError } from './errors.js';
 
 /** Where the server writes what it does. */
 export interface ServerLog {
+  /** What happens as it should. */
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** What an operator may want to look at. */
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** What is a defect, of the server or of its machine. */
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
@@ -48,6 +51,7 @@ export interface ApiServerOptions {
   readonly hostNames?: readonly string[];
   /** Silent by default. */
   readonly log?: ServerLog;
+  /** That of the machine by default. */
   readonly clock?: Clock;
   /** How long a lease lasts without a renewal; 60 s. */
   readonly leaseTtlMs?: number;

@@ -41,7 +41,9 @@ const closeGraceMs = 2000;
 
 /** A server that listens. */
 export interface ApiServer {
+  /** `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** The one that it listens on, also where any was asked for. */
   readonly port: number;
   /** Files that hold the tokens of people and of new workers, readable by their owner alone. */
   readonly tokens: { readonly userTokenFile: string; readonly registrationTokenFile: string };

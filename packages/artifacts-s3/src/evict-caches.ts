@@ -1,10 +1,12 @@
 import type { Bucket, StoredObject } from './client.js';
 
+/** When caches are removed from the bucket. */
 export interface S3CacheLimits {
   /** Bytes of all caches below the prefix; the least recently used go first. Default: no bound. */
   readonly maxBytes?: number;
   /** Since the last use, in milliseconds, to a day. Default: 30 days. */
   readonly maxAgeMs?: number;
+  /** Milliseconds since 1970. Default: the clock of this machine. */
   readonly now?: () => number;
 }
 

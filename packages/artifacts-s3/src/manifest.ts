@@ -10,6 +10,7 @@ export const manifestFile = z.object({
   key: z.string().optional(),
   linkTarget: z.string().optional(),
 });
+/** A file of a build as its manifest lists it. */
 export type ManifestFile = z.output<typeof manifestFile>;
 
 /** What the file `ritmo-artifacts.json` of an attempt holds: written last, so what it lists is whole. */
@@ -19,4 +20,5 @@ export const manifest = z.object({
   attempt: z.int(),
   files: z.array(manifestFile),
 });
+/** What a build has stored; its object is written last. */
 export type Manifest = z.output<typeof manifest>;

@@ -44,6 +44,7 @@ const schema = z.strictObject({
 
 /** Where the bucket is, and how things are put there. */
 export interface S3Options {
+  /** Its name alone, not an address. */
   readonly bucket: string;
   /** Leads every key; none by default. */
   readonly prefix?: string;
@@ -67,7 +68,9 @@ export interface S3Options {
   readonly profile?: string;
   /** Server-side encryption. */
   readonly encryption?: 'AES256' | 'aws:kms';
+  /** Key of KMS, with the encryption `aws:kms` alone. Default: that of the bucket. */
   readonly kmsKeyId?: string;
+  /** As `STANDARD_IA`. Default: that of the bucket. */
   readonly storageClass?: string;
   /** Tags objects with `ritmo-expire-days`, for a lifecycle rule of the bucket. Default: off; some servers refuse tags. */
   readonly tags?: boolean;

@@ -73,5 +73,6 @@ export const optionsSchema = z.strictObject({
   uidBase: z.int().min(1_000).max(2_000_000_000).default(240_000),
 });
 
+/** What an operator writes. */
 export type DockerExecutorOptions = z.input<typeof optionsSchema>;
 export type ResolvedOptions = z.output<typeof optionsSchema>;

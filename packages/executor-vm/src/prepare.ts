@@ -17,10 +17,13 @@ import { requireTools } from './requirements.js';
 import { bootFiles } from './template/boot-files.js';
 import { ensureTemplate, templateFolder } from './template/template.js';
 
+/** What is prepared, and who is told. */
 export interface PrepareRequest {
+  /** As the worker has them: what they name is prepared. */
   readonly options: VmExecutorOptions;
   /** A kernel package to keep in the cache: a .deb, or a folder in which one is unpacked. It is not installed. */
   readonly kernelPackage?: string;
+  /** Where warnings go. */
   readonly log: Logger;
   /** Told what was done, a sentence each. */
   readonly say: (sentence: string) => void;
