@@ -1,4 +1,4 @@
-export { type Case, caseMaker, limitOf } from './case.js';
+export { type Case, type CaseBody, caseMaker, limitOf } from './case.js';
 export { type CheckOptions, type Checkup, type Command, type Output, runCommand } from './command.js';
 export { formatJunit } from './junit.js';
 export { formatReport } from './report.js';
