@@ -76,7 +76,7 @@ export default defineConfig({
       project({
         name: 'e2e',
         include: ['tests/{e2e,faults,install,examples}/**/*.test.ts'],
-        globalSetup: [withDocker, withBuilt],
+        globalSetup: [withDocker, withVmCache, withBuilt],
         pool: 'forks',
         testTimeout: 240_000,
         hookTimeout: 240_000,
