@@ -75,6 +75,13 @@ export class Outside implements AsyncDisposable {
     return this;
   }
 
+  /** Has it answer at one more address, to which this host then has a way. */
+  answerAt(address: string): void {
+    const v6 = address.includes(':');
+    ip(`-n ${this.name} address add ${address}/${v6 ? '128' : '32'} dev ${this.name}o${v6 ? ' nodad' : ''}`);
+    ip(`${v6 ? '-6' : '-4'} route add ${address} dev ${this.name}h`);
+  }
+
   /** Resolves once a datagram has said so. */
   async hears(text: string): Promise<void> {
     while (!this.heard.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));

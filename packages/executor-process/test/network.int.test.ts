@@ -71,6 +71,16 @@ describe.runIf(root)('with network isolated', () => {
     }
   });
 
+  it('the metadata of clouds is closed, over IPv4 and IPv6, also where the host has a way to it', async () => {
+    const metadata = ['169.254.169.254', '100.100.100.200', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254'];
+    for (const address of metadata) outside.answerAt(address);
+    const args = [[...metadata, ...outside.addresses].join(' '), String(outside.port), '9', 'metadata'];
+    const opened = (text: string) => new Set([...text.matchAll(/^open (.*)$/gm)].map(([, address]) => address));
+    const control = spawnSync('sh', ['-c', knock, 'sh', ...args], { encoding: 'utf8' });
+    expect(opened(control.stdout)).toEqual(new Set([...metadata, ...outside.addresses]));
+    expect(opened((await sh(sandbox, knock, args)).stdout)).toEqual(new Set(outside.addresses));
+  });
+
   it('an address that the host gets later is closed, for a step that runs already too', async () => {
     const fresh = '198.51.100.77';
     const { tcpPort, udpPort } = service;

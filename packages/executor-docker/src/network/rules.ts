@@ -1,19 +1,26 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { findProgram, unlessErrno } from '@ritmo/host-linux';
+import { findProgram, metadataPrefixes, nameServers, unlessErrno } from '@ritmo/host-linux';
 
 const nft = () => findProgram('nft', `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`);
 
+const closed = { ip: set(metadataPrefixes.ipv4), ip6: set(['fe80::/10', ...metadataPrefixes.ipv6]) };
+
 /**
- * The firewall of one installation: what comes from its bridges does not reach the host or link-local addresses, and
- * on its shared bridge no port reaches another. One table, replaced as a whole, so that setting it twice is harmless.
+ * The firewall of one installation: what comes from its bridges does not reach the host, link-local addresses or the
+ * metadata of clouds, and on its shared bridge no port reaches another. One table, replaced as a whole, so that setting it twice is harmless.
  */
 export class BridgeRules {
   readonly #mark: string;
+  readonly #names: readonly string[];
 
-  /** `mark` is the installation's; its bridges are named `rtm${mark}…`. */
-  constructor(mark: string) {
+  /**
+   * `mark` is the installation's; its bridges are named `rtm${mark}…`. `names` are the name servers of the host: those of some
+   * clouds have an address that is closed but for what they are asked by name.
+   */
+  constructor(mark: string, names: readonly string[] = nameServers()) {
     this.#mark = mark;
+    this.#names = names;
   }
 
   get sharedBridge(): string {
@@ -38,9 +45,10 @@ table inet ritmo_${this.#mark} {
   }
   chain forward {
     type filter hook forward priority -5; policy accept;
-    iifname "rtm${this.#mark}*" ip daddr 169.254.0.0/16 reject
-    iifname "rtm${this.#mark}*" ip6 daddr fe80::/10 reject
     iifname "${this.sharedBridge}" oifname "${this.sharedBridge}" drop
+${this.#names.map((address) => `    iifname "rtm${this.#mark}*" ${family(address)} daddr ${address} meta l4proto { tcp, udp } th dport 53 accept`).join('\n')}
+    iifname "rtm${this.#mark}*" ip daddr ${closed.ip} reject
+    iifname "rtm${this.#mark}*" ip6 daddr ${closed.ip6} reject
   }
 }
 `);
@@ -65,6 +73,12 @@ table bridge ritmo_${this.#mark} {
     await run(families.map((family) => `table ${family} ${table} {}\ndelete table ${family} ${table}\n`).join(''));
   }
 }
+
+function set(prefixes: readonly string[]): string {
+  return `{ ${prefixes.join(', ')} }`;
+}
+
+const family = (address: string) => (address.includes(':') ? 'ip6' : 'ip');
 
 /** Whether br_netfilter is at work, as the daemon turns it on. */
 function bridgesAskIpRules(): boolean {

@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { unlessErrno } from '../errno.js';
 import { findProgram } from '../process/find-program.js';
 import { isRunning, readProcess } from '../process/table.js';
+import { nameServers } from './name-servers.js';
 
 /**
  * A rule of the host's own packet filter: what processes of certain users send to an address of this host is
@@ -33,7 +32,8 @@ export class LocalRule implements AsyncDisposable {
           '  set users { typeof meta skuid; }',
           '  chain output {',
           '    type filter hook output priority 0; policy accept;',
-          ...resolvers().map(
+          // slirp4netns asks them for the job, a stub on loopback too.
+          ...nameServers().map(
             (address) => `    ${family(address)} daddr ${address} meta l4proto { tcp, udp } th dport 53 accept`,
           ),
           '    meta skuid @users fib daddr type { local, broadcast } reject',
@@ -72,12 +72,6 @@ export class LocalRule implements AsyncDisposable {
     run.child.stdin?.end(`${text}\n`);
     await run;
   }
-}
-
-/** Name servers of this host; slirp4netns asks them for the job, a stub on loopback too. */
-function resolvers(): string[] {
-  const text = unlessErrno(['ENOENT', 'EACCES'], () => readFileSync('/etc/resolv.conf', 'utf8')) ?? '';
-  return [...text.matchAll(/^nameserver[ \t]+([\da-fA-F.:]+)[ \t]*$/gm)].flatMap(([, address]) => address ?? []);
 }
 
 const family = (address: string) => (address.includes(':') ? 'ip6' : 'ip');

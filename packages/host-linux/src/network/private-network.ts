@@ -4,13 +4,13 @@ import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import type { Owner } from '../files/write-tree.js';
 import { hostPrefixes } from './host-addresses.js';
+import { kernelHasIpv6, metadataPrefixes } from './metadata.js';
 import type { NetworkTools } from './network-tools.js';
 
 const readyMs = 20_000;
 const device = 'tap0';
 /** Where the name server of a private network answers. */
 export const privateNameServer = '10.0.2.3';
-const linkLocal = ['169.254.0.0/16'];
 
 export interface PrivateNetworkRequest {
   readonly tools: NetworkTools;
@@ -21,7 +21,7 @@ export interface PrivateNetworkRequest {
 
 /**
  * A network namespace with a way out and none to this host: a process that holds it, slirp4netns which carries, and
- * routes that lead nowhere for all addresses of the host. All of it ends with this process.
+ * routes that lead nowhere for all addresses of the host and the metadata of clouds. All of it ends with this process.
  */
 export class PrivateNetwork implements AsyncDisposable {
   readonly #request: PrivateNetworkRequest;
@@ -62,7 +62,8 @@ export class PrivateNetwork implements AsyncDisposable {
   /** Closes the addresses that the host has got since: call it before something new is started inside. */
   async closeHost(): Promise<void> {
     const { ipv4, ipv6 } = hostPrefixes();
-    const fresh = [...linkLocal, ...ipv4, ...ipv6].filter((prefix) => !this.#closed.has(prefix));
+    const metadata = [...metadataPrefixes.ipv4, ...(kernelHasIpv6() ? metadataPrefixes.ipv6 : [])];
+    const fresh = [...metadata, ...ipv4, ...ipv6].filter((prefix) => !this.#closed.has(prefix));
     if (fresh.length === 0) return;
     await this.#configure(fresh.map((prefix) => `route replace blackhole ${prefix}`));
     for (const prefix of fresh) this.#closed.add(prefix);
