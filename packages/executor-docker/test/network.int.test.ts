@@ -3,6 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeBusyboxImage } from './support/images.js';
+import { expectClosedToOthers } from './support/closed-to-others.js';
 import { Worker } from './support/host.js';
 
 let worker: Worker;
@@ -67,6 +68,8 @@ it('lets no build reach another', async () => {
   listening.abort({ reason: 'user', graceMs: 0 });
   await listening.exit;
 });
+
+it('lets no build reach one that has services, and so a network of its own', () => expectClosedToOthers(worker));
 
 it('refuses packets to link-local addresses instead of sending them out', async () => {
   await using box = await worker.box();

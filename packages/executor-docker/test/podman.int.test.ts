@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, expect, it } from 'vitest';
 import { findDaemon } from '../src/docker/address.js';
+import { expectClosedToOthers } from './support/closed-to-others.js';
 import { Worker } from './support/host.js';
 import { busyboxImage, makeBusyboxImage } from './support/images.js';
 import { Podman } from './support/podman.js';
@@ -114,6 +115,8 @@ it('makes services known to the job and to each other by their names, and closes
     host.close();
   }
 });
+
+it('lets no build reach one that has services, and so a network of its own', () => expectClosedToOthers(worker));
 
 /** What an engine decides; the other groups are about our own files and words. */
 const groups: readonly Group[] = ['prepare', 'exit', 'cancel', 'recovery', 'limits'];
