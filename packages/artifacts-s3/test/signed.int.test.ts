@@ -96,3 +96,28 @@ describe('a server that checks every signature', () => {
     expect(await bucket.size('job/1/id+1')).toBeUndefined();
   });
 });
+
+it('a server that is full is named as what to look at, and what it had taken is whole', async () => {
+  await using full = await SeaweedFs.start(3);
+  await using artifacts = s3ArtifactStore({ ...full.options, attempts: 2, partSize: 5 * mebibyte });
+  const session = await artifacts.open(lease, journal());
+  const big = pattern(20 * mebibyte);
+  const stored: string[] = [];
+  const storeAll = async () => {
+    // Three volumes of 64 MB, and a little more than each should have.
+    for (let n = 0; n < 20; n++) {
+      await all(session.add(each([source(`big${n}`, big)]), scope()));
+      stored.push(`big${n}`);
+    }
+  };
+  await expect(storeAll()).rejects.toMatchObject({
+    code: 'RITMO_ARTIFACT_UPLOAD',
+    retryable: true,
+    message: expect.stringContaining('The S3 server failed, and does not say at what (InternalError).'),
+    hint: 'Look into its log, and at its disk: some servers say no more when it is full.',
+  });
+  expect(stored.length).toBeGreaterThan(2);
+  await using bucket = new Bucket(settingsOf(full.options));
+  const body = await bucket.get(`job1/3/out/${stored.at(-1)}`, signal);
+  expect(sha256(Buffer.concat(await all(body ?? each([]))))).toBe(sha256(big));
+});

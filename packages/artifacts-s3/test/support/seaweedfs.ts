@@ -18,12 +18,13 @@ const roles = ['master', 'volume', 'filer', 's3'] as const;
 /** SeaweedFS on loopback: an S3 server that checks signatures, with a bucket `builds`. */
 export class SeaweedFs implements AsyncDisposable {
   readonly options: S3Options;
-  readonly #directory: string;
+  readonly #files: readonly string[];
   readonly #process: ReturnType<typeof spawn>;
 
-  private constructor(options: S3Options, directory: string, process: ReturnType<typeof spawn>) {
+  /** `files` are removed at the end. */
+  private constructor(options: S3Options, files: readonly string[], process: ReturnType<typeof spawn>) {
     this.options = options;
-    this.#directory = directory;
+    this.#files = files;
     this.#process = process;
   }
 
@@ -50,11 +51,17 @@ export class SeaweedFs implements AsyncDisposable {
       '-s3',
       `-s3.config=${config}`,
       `-volume.max=${volumes}`,
+      // These have fixed ports by default: two servers could not run at once.
+      '-s3.port.iceberg=0',
+      '-s3.port.lance=0',
+      ...['filer', 's3'].map((role) => `-${role}.localSocket=${join(directory, role)}.sock`),
     ];
     const argv = ['-logtostderr', 'server', `-dir=${directory}`, ...fixed, ...flags, '-master.volumeSizeLimitMB=64'];
     const weed = spawn(weedPath, argv, { stdio: 'ignore', cwd: directory });
     const options = { bucket: 'builds', endpoint: `http://127.0.0.1:${ports[6]}`, credentials };
-    const server = new SeaweedFs(options, directory, weed);
+    // Where these lie cannot be chosen.
+    const sockets = roles.map((role, at) => `/tmp/seaweedfs-${role}-grpc-${ports[at * 2 + 1]}.sock`);
+    const server = new SeaweedFs(options, [directory, ...sockets], weed);
     try {
       await Promise.race([
         server.#ready(),
@@ -73,7 +80,7 @@ export class SeaweedFs implements AsyncDisposable {
       this.#process.kill('SIGKILL');
       await ended;
     }
-    await rm(this.#directory, { recursive: true, force: true });
+    for (const file of this.#files) await rm(file, { recursive: true, force: true });
   }
 
   /** Its parts find each other one after the other; the bucket can be made once all have. */
