@@ -20,30 +20,19 @@ it.each([
     ['--artifact-store', `s3://builds?endpoint=${s3.options.endpoint}&partSize=5242880`],
     { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER' },
   );
-  let parts = 0;
-  let back = false;
-  const held = new Promise<void>((resolve) => {
-    s3.faults.push(({ query }, request) => {
-      if (!query.has('partNumber')) return false;
-      parts += 1;
-      if (back || parts < 6) return false;
-      request.resume();
-      resolve();
-      return true;
-    });
-  });
+  const uploads = s3.holdParts(5);
   const id = await server.submit({
     name: 'build',
     image: { reference: lab.image, pull: ['never'] },
     steps: [{ run: `head -c 41943040 /dev/zero > big; ${end}` }],
     artifacts: [{ name: 'out', paths: ['big'], when: 'always' }],
   });
-  await held;
+  await uploads.held;
   const journal = join(worker.stateDir, 'journal', `${id}.1.json`);
   await expect.poll(() => readFile(journal, 'utf8'), { timeout: 10_000 }).toMatch(/"parts":\{"1":\{"etag"/);
   worker.program.kill('SIGKILL');
   await worker.program.ended;
-  back = true;
+  uploads.letGo();
   const before = s3.seen.length;
   await worker.restart();
   expect(await server.ended(id)).toMatchObject({ state, attempts: [{}] });

@@ -21,18 +21,7 @@ it('a build in a machine goes on with its upload when its agent, and the machine
       ],
     });
   const first = await start();
-  let parts = 0;
-  let back = false;
-  const held = new Promise<void>((resolve) => {
-    s3.faults.push(({ query }, request) => {
-      if (!query.has('partNumber')) return false;
-      parts += 1;
-      if (back || parts < 4) return false;
-      request.resume();
-      resolve();
-      return true;
-    });
-  });
+  const uploads = s3.holdParts(3);
   const id = await server.submit({
     name: 'build',
     steps: [{ run: 'head -c 20971520 /dev/zero > big; head -c 7 /dev/zero > small' }],
@@ -41,12 +30,12 @@ it('a build in a machine goes on with its upload when its agent, and the machine
       { name: 'more', paths: ['small'] },
     ],
   });
-  await held;
+  await uploads.held;
   const journal = join(stateDir, 'journal', `${id}.1.json`);
   await expect.poll(() => readFile(journal, 'utf8'), { timeout: 10_000 }).toMatch(/"parts":\{"1":\{"etag"/);
   first.kill('SIGKILL');
   await first.ended;
-  back = true;
+  uploads.letGo();
   const before = s3.seen.length;
   const second = await start();
   expect(await server.ended(id)).toMatchObject({ state: 'succeeded', attempts: [{}] });

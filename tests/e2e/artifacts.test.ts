@@ -130,30 +130,19 @@ describe('a worker with a bucket', () => {
     const flags = ['--artifact-store', bucket, ...ownUsers];
     const died = await readyWorker(server, { stateDir, flags, env: keys });
     const count = Math.ceil(killedBytes / 5_242_880);
-    let parts = 0;
-    let back = false;
-    const held = new Promise<void>((resolve) => {
-      s3.faults.push(({ query }, request) => {
-        if (!query.has('partNumber')) return false;
-        parts += 1;
-        if (back || parts <= count / 2 + 1) return false;
-        request.resume();
-        resolve();
-        return true;
-      });
-    });
+    const uploads = s3.holdParts(count / 2 + 1);
     const id = await server.submit({
       name: 'build',
       steps: [{ run: `head -c ${killedBytes} /dev/zero > big` }],
       artifacts: [{ name: 'out', paths: ['big'] }],
     });
-    await held;
+    await uploads.held;
     const journal = join(stateDir, 'journal', `${id}.1.json`);
     await expect.poll(() => readFile(journal, 'utf8'), { timeout: 10_000 }).toMatch(/"parts":\{"1":\{"etag"/);
     died.kill('SIGKILL');
     await died.ended;
     expect(await s3.unfinished()).toHaveLength(1);
-    back = true;
+    uploads.letGo();
     const before = s3.seen.length;
     await readyWorker(server, { stateDir, flags, env: keys });
     expect(await server.ended(id)).toMatchObject({ state: 'succeeded' });
@@ -229,30 +218,19 @@ describe('a server with a bucket', () => {
     const server = await startServer({ artifactBucket: s3ServerBucket({ ...s3.options }) });
     const stateDir = await stateFolder();
     const died = await readyWorker(server, { stateDir, flags: ownUsers });
-    let parts = 0;
-    let back = false;
-    const held = new Promise<void>((resolve) => {
-      s3.faults.push((seen, request) => {
-        if (!hasPart(seen)) return false;
-        parts += 1;
-        if (back || parts < 5) return false;
-        request.resume();
-        resolve();
-        return true;
-      });
-    });
+    const uploads = s3.holdParts(4);
     const id = await server.submit({
       name: 'build',
       steps: [{ run: 'head -c 83886080 /dev/zero > big' }],
       artifacts: [{ name: 'out', paths: ['big'] }],
     });
-    await held;
+    await uploads.held;
     const journal = join(stateDir, 'journal', `${id}.1.json`);
     await expect.poll(() => readFile(journal, 'utf8'), { timeout: 10_000 }).toMatch(/"etags":\{"0":/);
     died.kill('SIGKILL');
     await died.ended;
     expect(await server.artifacts(id)).toEqual([]);
-    back = true;
+    uploads.letGo();
     const before = s3.seen.length;
     await readyWorker(server, { stateDir, flags: ownUsers });
     expect(await server.ended(id)).toMatchObject({ state: 'succeeded' });

@@ -83,6 +83,31 @@ export class S3Server implements AsyncDisposable {
     });
   }
 
+  /**
+   * Takes so many parts of files, and answers nothing to the ones after them until `letGo`. `held` resolves when the first
+   * of these has come.
+   */
+  holdParts(taken: number): { readonly held: Promise<void>; letGo(): void } {
+    let parts = 0;
+    let holds = true;
+    const held = new Promise<void>((resolve) => {
+      this.faults.push(({ query }, request) => {
+        if (!query.has('partNumber')) return false;
+        parts += 1;
+        if (!holds || parts <= taken) return false;
+        request.resume();
+        resolve();
+        return true;
+      });
+    });
+    return {
+      held,
+      letGo: () => {
+        holds = false;
+      },
+    };
+  }
+
   /** Ids of the multipart uploads that are not finished. */
   async unfinished(): Promise<string[]> {
     const folder = join(this.directory, 'builds', '._S3rver_uploads');
