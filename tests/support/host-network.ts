@@ -42,24 +42,42 @@ export class HostService implements AsyncDisposable {
   }
 }
 
-/** A stand-in for the world: another network namespace behind a cable, and a server in it, TCP and UDP on one port. */
+/**
+ * A stand-in for the world: another network namespace behind a cable, and a server in it, TCP and UDP on one port. A
+ * `bridged` one is behind a bridge of this host, as containers are.
+ */
 export class Outside implements AsyncDisposable {
-  readonly name = `rtmt${process.pid}`;
-  readonly hostAddresses = ['198.51.100.1', '2001:db8:77::1'];
-  readonly addresses = ['198.51.100.2', '2001:db8:77::2'];
+  readonly name: string;
+  readonly hostAddresses: readonly [string, string];
+  readonly addresses: readonly [string, string];
+  /** Interface of this host that leads to it. */
+  readonly device: string;
   /** What datagrams said. */
   readonly heard: string[] = [];
   #server: ChildProcess | undefined;
   port = 0;
 
+  constructor(kind: 'cable' | 'bridged' = 'cable') {
+    this.name = `rtm${kind[0]}${process.pid}`;
+    this.device = kind === 'bridged' ? `${this.name}b` : `${this.name}h`;
+    const [four, six] = kind === 'bridged' ? ['203.0.113', '2001:db8:78:'] : ['198.51.100', '2001:db8:77:'];
+    this.hostAddresses = [`${four}.1`, `${six}:1`];
+    this.addresses = [`${four}.2`, `${six}:2`];
+  }
+
   async open(): Promise<this> {
+    const { device, addresses, hostAddresses } = this;
     ip(`netns add ${this.name}`);
     ip(`link add ${this.name}h type veth peer name ${this.name}o netns ${this.name}`);
-    ip(`address add 198.51.100.1/24 dev ${this.name}h`);
-    ip(`address add 2001:db8:77::1/64 dev ${this.name}h nodad`);
-    ip(`link set ${this.name}h up`);
-    ip(`-n ${this.name} address add 198.51.100.2/24 dev ${this.name}o`);
-    ip(`-n ${this.name} address add 2001:db8:77::2/64 dev ${this.name}o nodad`);
+    if (device !== `${this.name}h`) {
+      ip(`link add ${device} type bridge`);
+      ip(`link set ${this.name}h master ${device} up`);
+    }
+    ip(`address add ${hostAddresses[0]}/24 dev ${device}`);
+    ip(`address add ${hostAddresses[1]}/64 dev ${device} nodad`);
+    ip(`link set ${device} up`);
+    ip(`-n ${this.name} address add ${addresses[0]}/24 dev ${this.name}o`);
+    ip(`-n ${this.name} address add ${addresses[1]}/64 dev ${this.name}o nodad`);
     ip(`-n ${this.name} link set ${this.name}o up`);
     const script = `const s = require('node:net').createServer((c) => c.on('error', () => 0).end('from outside'));
       const u = require('node:dgram').createSocket('udp6', (text) => console.log(String(text)));
@@ -79,7 +97,7 @@ export class Outside implements AsyncDisposable {
   answerAt(address: string): void {
     const v6 = address.includes(':');
     ip(`-n ${this.name} address add ${address}/${v6 ? '128' : '32'} dev ${this.name}o${v6 ? ' nodad' : ''}`);
-    ip(`${v6 ? '-6' : '-4'} route add ${address} dev ${this.name}h`);
+    ip(`${v6 ? '-6' : '-4'} route add ${address} dev ${this.device}`);
   }
 
   /** Resolves once a datagram has said so. */
@@ -93,7 +111,7 @@ export class Outside implements AsyncDisposable {
       server.stdin?.end();
       await once(server, 'exit');
     }
-    spawnSync('ip', ['link', 'delete', `${this.name}h`]);
+    for (const device of [`${this.name}h`, this.device]) spawnSync('ip', ['link', 'delete', device]);
     ip(`netns delete ${this.name}`);
   }
 }

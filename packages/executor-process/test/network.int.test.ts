@@ -81,6 +81,15 @@ describe.runIf(root)('with network isolated', () => {
     expect(opened((await sh(sandbox, knock, args)).stdout)).toEqual(new Set(outside.addresses));
   });
 
+  it('what is behind a bridge of the host is closed, over IPv4 and IPv6: other builds may live there', async () => {
+    await using behind = await new Outside('bridged').open();
+    await using closed = await bench.sandbox({ network: 'isolated' });
+    const args = [behind.addresses.join(' '), String(behind.port), '9', 'behind'];
+    const control = spawnSync('sh', ['-c', knock, 'sh', ...args], { encoding: 'utf8' });
+    for (const address of behind.addresses) expect(control.stdout).toContain(`open ${address}\n`);
+    expect((await sh(closed, knock, args)).stdout).toBe('');
+  });
+
   it('an address that the host gets later is closed, for a step that runs already too', async () => {
     const fresh = '198.51.100.77';
     const { tcpPort, udpPort } = service;

@@ -98,6 +98,12 @@ describe('a guest that writes its packets itself', () => {
       }
       if (!v6) for (const operation of [1, 2] as const) frames.push(arpFrame(operation, to, foreignMac));
     }
+    // The outside answers at these, and must hear nothing there.
+    for (const to of ['100.100.100.200', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254']) {
+      outside.answerAt(to);
+      const from = to.includes(':') ? 'fec0::15' : '10.0.3.15';
+      frames.push(udpFrame({ from, to, port: outside.port, text: `raw to ${to}`, targetMac: gatewayMac }));
+    }
     // Behind all others, so that these have been dealt with once it is heard.
     const last = { from: '10.0.3.15', to: outsideAddress, port: outside.port, text: 'raw last', targetMac: gatewayMac };
     frames.push(arpFrame(2, '10.0.3.15', guestMac), udpFrame(last));
@@ -118,6 +124,7 @@ describe('a guest that writes its packets itself', () => {
       'ip link set eth0 promisc on; cat /sys/class/net/eth0/ifindex; ./raw $(cat /sys/class/net/eth0/ifindex) frame-*';
     expect(await sh(sandbox, script)).toMatchObject({ exit: { status: 'exited', code: 0 }, stderr: '' });
     await outside.hears('raw last');
+    expect(outside.heard).toEqual(['raw last']);
     expect(service.heard).toEqual(['raw from the host']);
     expect(service.connections).toBe(connections);
     const neighbours = execFileSync('ip', ['neigh'], { encoding: 'utf8' });

@@ -7,8 +7,14 @@ import { unlessErrno } from '../errno.js';
  */
 export function hostPrefixes(): { readonly ipv4: string[]; readonly ipv6: string[] } {
   return {
-    ipv4: unique([...parseLocalIpv4(read('/proc/net/fib_trie')), ...bridgedIpv4(parseRoutes(read('/proc/net/route')))]),
-    ipv6: unique(parseIpv6(read('/proc/net/if_inet6'))),
+    ipv4: unique([
+      ...parseLocalIpv4(read('/proc/net/fib_trie')),
+      ...bridged(parseRoutes(read('/proc/net/route')), '0.0.0.0/0'),
+    ]),
+    ipv6: unique([
+      ...parseIpv6(read('/proc/net/if_inet6')),
+      ...bridged(parseRoutes6(read('/proc/net/ipv6_route')), '::/0'),
+    ]),
   };
 }
 
@@ -37,10 +43,21 @@ export function parseRoutes(text: string): Route[] {
     });
 }
 
-function bridgedIpv4(routes: readonly Route[]): string[] {
-  const outward = new Set(routes.filter(({ prefix }) => prefix === '0.0.0.0/0').map(({ device }) => device));
+/** From /proc/net/ipv6_route, without what leads to single addresses, to all that are link-local or to nowhere. */
+export function parseRoutes6(text: string): Route[] {
+  return text.split('\n').flatMap((line) => {
+    const [destination = '', length = '', , , gateway = '', , , , , device = 'lo'] = line.split(/\s+/);
+    const bits = Number.parseInt(length, 16);
+    if (device === 'lo' || bits === 128 || /^(fe80|ff)/.test(destination)) return [];
+    const prefix = bits === 0 ? '::/0' : `${colons(destination)}/${bits}`;
+    return [{ device, prefix, direct: /^0+$/.test(gateway) }];
+  });
+}
+
+function bridged(routes: readonly Route[], everywhere: string): string[] {
+  const outward = new Set(routes.filter(({ prefix }) => prefix === everywhere).map(({ device }) => device));
   return routes
-    .filter(({ device, direct, prefix }) => direct && prefix !== '0.0.0.0/0' && !outward.has(device))
+    .filter(({ device, direct, prefix }) => direct && prefix !== everywhere && !outward.has(device))
     .filter(({ device }) => existsSync(`/sys/class/net/${device}/bridge`))
     .map(({ prefix }) => prefix);
 }
@@ -48,13 +65,12 @@ function bridgedIpv4(routes: readonly Route[]): string[] {
 /** From /proc/net/if_inet6. */
 export function parseIpv6(text: string): string[] {
   return text.split('\n').flatMap((line) => {
-    const address = line
-      .split(' ')[0]
-      ?.match(/[\da-f]{4}/g)
-      ?.join(':');
-    return address === undefined || /^(0000:){7}0001$/.test(address) ? [] : [`${address}/128`];
+    const address = colons(line.split(' ')[0] ?? '');
+    return address === '' || /^(0000:){7}0001$/.test(address) ? [] : [`${address}/128`];
   });
 }
+
+const colons = (hex: string) => hex.match(/[\da-f]{4}/g)?.join(':') ?? '';
 
 function dotted(hex: string): string {
   const number = Number.parseInt(hex, 16);

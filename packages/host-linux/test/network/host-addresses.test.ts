@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseIpv6, parseLocalIpv4, parseRoutes } from '../../src/network/host-addresses.js';
+import { parseIpv6, parseLocalIpv4, parseRoutes, parseRoutes6 } from '../../src/network/host-addresses.js';
 
 const trie = `Main:
   +-- 0.0.0.0/0 3 0 5
@@ -41,4 +41,22 @@ it('reads IPv6 addresses without loopback', () => {
     'fd000000000000000000000000000002 02 40 00 80     eth0',
   ].join('\n');
   expect(parseIpv6(`${text}\n`)).toEqual(['fd00:0000:0000:0000:0000:0000:0000:0002/128']);
+});
+
+it('reads IPv6 routes to networks, and neither single addresses, link-local nor multicast', () => {
+  const none = '00000000000000000000000000000000';
+  const route = (destination: string, bits: string, gateway: string, device: string) =>
+    `${destination} ${bits} ${none} 00 ${gateway} 00000100 00000001 00000000 00000001 ${device.padStart(8)}`;
+  const text = [
+    route('fd000077000000000000000000000000', '40', none, 'br0'),
+    route('fe800000000000000000000000000000', '40', none, 'br0'),
+    route(none, '00', 'fd000000000000000000000000000001', 'eth0'),
+    route('fd000077000000000000000000000001', '80', none, 'br0'),
+    route('ff000000000000000000000000000000', '08', none, 'br0'),
+    route(none, '00', none, 'lo'),
+  ].join('\n');
+  expect(parseRoutes6(`${text}\n`)).toEqual([
+    { device: 'br0', prefix: 'fd00:0077:0000:0000:0000:0000:0000:0000/64', direct: true },
+    { device: 'eth0', prefix: '::/0', direct: false },
+  ]);
 });
