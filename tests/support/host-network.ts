@@ -48,36 +48,40 @@ export class HostService implements AsyncDisposable {
  */
 export class Outside implements AsyncDisposable {
   readonly name: string;
-  readonly hostAddresses: readonly [string, string];
-  readonly addresses: readonly [string, string];
+  readonly hostAddresses: readonly string[];
+  readonly addresses: readonly string[];
   /** Interface of this host that leads to it. */
   readonly device: string;
   /** What datagrams said. */
   readonly heard: string[] = [];
+  /** What its addresses begin with, IPv4 and IPv6. */
+  readonly #prefixes: readonly [string, string];
   #server: ChildProcess | undefined;
   port = 0;
 
   constructor(kind: 'cable' | 'bridged' = 'cable') {
     this.name = `rtm${kind[0]}${process.pid}`;
     this.device = kind === 'bridged' ? `${this.name}b` : `${this.name}h`;
-    const [four, six] = kind === 'bridged' ? ['203.0.113', '2001:db8:78:'] : ['198.51.100', '2001:db8:77:'];
+    this.#prefixes = kind === 'bridged' ? ['203.0.113', '2001:db8:78:'] : ['198.51.100', '2001:db8:77:'];
+    const [four, six] = this.#prefixes;
     this.hostAddresses = [`${four}.1`, `${six}:1`];
     this.addresses = [`${four}.2`, `${six}:2`];
   }
 
   async open(): Promise<this> {
-    const { device, addresses, hostAddresses } = this;
+    const { device } = this;
+    const [four, six] = this.#prefixes;
     ip(`netns add ${this.name}`);
     ip(`link add ${this.name}h type veth peer name ${this.name}o netns ${this.name}`);
     if (device !== `${this.name}h`) {
       ip(`link add ${device} type bridge`);
       ip(`link set ${this.name}h master ${device} up`);
     }
-    ip(`address add ${hostAddresses[0]}/24 dev ${device}`);
-    ip(`address add ${hostAddresses[1]}/64 dev ${device} nodad`);
+    ip(`address add ${four}.1/24 dev ${device}`);
+    ip(`address add ${six}:1/64 dev ${device} nodad`);
     ip(`link set ${device} up`);
-    ip(`-n ${this.name} address add ${addresses[0]}/24 dev ${this.name}o`);
-    ip(`-n ${this.name} address add ${addresses[1]}/64 dev ${this.name}o nodad`);
+    ip(`-n ${this.name} address add ${four}.2/24 dev ${this.name}o`);
+    ip(`-n ${this.name} address add ${six}:2/64 dev ${this.name}o nodad`);
     ip(`-n ${this.name} link set ${this.name}o up`);
     const script = `const s = require('node:net').createServer((c) => c.on('error', () => 0).end('from outside'));
       const u = require('node:dgram').createSocket('udp6', (text) => console.log(String(text)));
