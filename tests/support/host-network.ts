@@ -44,7 +44,8 @@ export class HostService implements AsyncDisposable {
 
 /**
  * A stand-in for the world: another network namespace behind a cable, and a server in it, TCP and UDP on one port. A
- * `bridged` one is behind a bridge of this host, as containers are.
+ * `bridged` one is behind a bridge of this host, as containers are. There is one of each kind at a time on a host, as its
+ * addresses and routes are the host's.
  */
 export class Outside implements AsyncDisposable {
   readonly name: string;
@@ -57,6 +58,7 @@ export class Outside implements AsyncDisposable {
   /** What its addresses begin with, IPv4 and IPv6. */
   readonly #prefixes: readonly [string, string];
   #server: ChildProcess | undefined;
+  #turn: Server | undefined;
   port = 0;
 
   constructor(kind: 'cable' | 'bridged' = 'cable') {
@@ -71,6 +73,7 @@ export class Outside implements AsyncDisposable {
   async open(): Promise<this> {
     const { device } = this;
     const [four, six] = this.#prefixes;
+    this.#turn = await takeTurn(`ritmo-outside-${four}`);
     ip(`netns add ${this.name}`);
     ip(`link add ${this.name}h type veth peer name ${this.name}o netns ${this.name}`);
     if (device !== `${this.name}h`) {
@@ -117,6 +120,21 @@ export class Outside implements AsyncDisposable {
     }
     for (const device of [`${this.name}h`, this.device]) spawnSync('ip', ['link', 'delete', device]);
     ip(`netns delete ${this.name}`);
+    this.#turn?.close();
+  }
+}
+
+/** Resolves when nobody else of this host has it; whoever dies gives it back. */
+async function takeTurn(name: string): Promise<Server> {
+  for (;;) {
+    const server = createServer().listen(`\0${name}`);
+    try {
+      await once(server, 'listening');
+      return server;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }
 
