@@ -214,6 +214,12 @@ export class ProcessExecutor implements Executor {
     const { commands, sandboxes, memory, options, host, users } = this.#settings;
     this.#jobs.assertFree(id);
     const user = await takeUser(users, slot);
+    if (network === 'host') {
+      await this.#settings.networks?.forget(user).catch((error: unknown) => {
+        users.giveBack(user);
+        throw error;
+      });
+    }
     const ownDisk = limits.diskBytes !== undefined && this.#settings.disk === 'loop';
     const folders = jobFolders(sandboxes, memory.path, id, ownDisk);
     const job: Job = new Job(commands, {

@@ -189,3 +189,20 @@ describe('where a private network cannot be made', () => {
     await expect(bare.volume({ network: 'isolated' })).rejects.toMatchObject({ code: 'RITMO_EXECUTOR_UNSUPPORTED' });
   });
 });
+
+describe.runIf(root)('with network host', () => {
+  it('a job reaches services of the host, also as a user whose last job was isolated', async () => {
+    await using service = await new HostService().open();
+    await using bench = await Workbench.open({ allowHostNetwork: true });
+    const isolated = await bench.sandbox({ network: 'isolated', slot: 0 });
+    await isolated[Symbol.asyncDispose]();
+    const sandbox = await bench.sandbox({ network: 'host', slot: 0 });
+    const { stdout } = await sh(sandbox, knock, [
+      '127.0.0.1 ::1',
+      String(service.tcpPort),
+      String(service.udpPort),
+      'job',
+    ]);
+    expect(stdout.trim().split('\n').toSorted()).toEqual(['open 127.0.0.1', 'open ::1']);
+  });
+});

@@ -66,6 +66,13 @@ export class Networks implements AsyncDisposable {
     };
   }
 
+  /** For a job of this user that may reach the host: the network that was made ready goes, and with it its rule. */
+  async forget(user: Owner): Promise<void> {
+    const making = this.#ready.get(user.uid);
+    this.#ready.delete(user.uid);
+    await (await making)?.[Symbol.asyncDispose]();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new Error('the executor is closed'));
     const ready = [...this.#ready.values()];
