@@ -55,7 +55,7 @@ variable, the variable over the file. A switch takes no value as a flag (\`--no-
 A setting that may stand several times is a list, or a map, in the file; in its variable the entries stand between commas.
 A variable that is no setting and looks like one is named on stderr.
 
-A config file has the keys of \`start\` below. It is checked as a whole, each mistake with its line, before anything is done:
+A config file may have every key below, and each command takes those of its own settings. It is checked as a whole, each mistake with its line, before anything is done:
 
 \`\`\`yaml
 apiServer: ci.example.org

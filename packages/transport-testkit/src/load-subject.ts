@@ -38,7 +38,7 @@ async function load(path: string): Promise<Readonly<Record<string, unknown>>> {
       cause: error,
       hint: found
         ? 'It is there, and fails when it is imported. TypeScript needs a loader: NODE_OPTIONS="--import tsx".'
-        : 'Give the path of a module whose default export is a subject.',
+        : 'Check the path; what is compiled has to be built first.',
     });
   }
 }

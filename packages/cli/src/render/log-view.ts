@@ -96,8 +96,9 @@ export class LogView implements Disposable {
     const firstLine = oneLine(command.trimStart().split('\n', 1)[0] ?? '');
     const isWhole = command.trim().indexOf('\n') === -1;
     const room = Math.max(0, this.#out.columns - 4 - at.length - shownName.length - 2);
-    const shown =
-      firstLine === shownName ? '' : cut(isWhole ? firstLine : `${firstLine} …`, this.#out.terminal ? room : 200);
+    const isNamedSo =
+      firstLine === shownName || (shownName.endsWith('…') && firstLine.startsWith(shownName.slice(0, -1)));
+    const shown = isNamedSo ? '' : cut(isWhole ? firstLine : `${firstLine} …`, this.#out.terminal ? room : 200);
     this.#write(
       `${dim(at)} ${bold(`▸ ${this.#fitted(shownName, at.length + 3)}`)}${shown === '' ? '' : `  ${dim(shown)}`}\n`,
     );

@@ -24,6 +24,13 @@ describe('the log of a build', () => {
     expect(text).toBe('· process sandbox: bubblewrap, a user of\n  its own\n');
   });
 
+  test('says once what a step without a name runs, also where its name was cut', () => {
+    const command = `echo ${'x'.repeat(100)}`;
+    expect(shown([step(0, `${command.slice(0, 79)}…`, command), end(10)])).toBe(
+      `00:00 ▸ ${command.slice(0, 79)}…\n00:00 ✓ ${command.slice(0, 79)}… 10 ms\n`,
+    );
+  });
+
   test('shows steps with names, commands and times, and their output as it came', () => {
     const text = shown([
       { k: 'log', v: 1, job: 'j', epoch: 1, start: '2026-01-01T00:00:00Z' },

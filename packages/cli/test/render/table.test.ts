@@ -15,6 +15,14 @@ test('the last column is broken between words, and goes on below itself', () => 
   expect(text).toBe('name  some words that do not\n      fit into what is left\n');
 });
 
+test('the last column stands below the others where there is no room beside them', () => {
+  const rows = [
+    ['a long name', 'some words that do not fit in here'],
+    ['short', 'few words'],
+  ];
+  expect(table(rows, 30)).toBe('a long name\n    some words that do not fit\n    in here\nshort\n    few words\n');
+});
+
 test('a window that is too narrow for that is left alone', () => {
   expect(table([['a name', 'some words that do not fit']], 20)).toBe('a name  some words that do not fit\n');
 });

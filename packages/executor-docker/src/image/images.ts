@@ -46,7 +46,8 @@ export class Images {
       } catch (error) {
         if (scope.signal.aborted) throw error;
         failure = error;
-        if (policy !== policies.at(-1)) scope.progress(`${RitmoError.from(error).message} Trying the next policy.`);
+        if (policy !== policies.at(-1))
+          scope.progress(`${RitmoError.from(error).message.replace(/\.?$/, '.')} Trying the next policy.`);
       }
     }
     throw failure;
