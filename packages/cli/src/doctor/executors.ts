@@ -1,9 +1,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bindExecutor, silentLogger, systemClock } from '@ritmo/agent-core';
+import { silentLogger, systemClock } from '@ritmo/agent-core';
 import type { ProbeReport } from '@ritmo/agent-core/executor';
-import { builtInIsolations, loadIsolation } from '../isolation/load.js';
+import { bindWithOptions, builtInIsolations, loadIsolation } from '../isolation/load.js';
 import { asRitmoError } from '../show-error.js';
 import type { Check } from './check.js';
 
@@ -32,7 +32,7 @@ async function checkExecutor(
     // Users of jobs walk through it.
     await chmod(stateDir, 0o711);
     const plugin = await loadIsolation(name);
-    const binding = await bindExecutor(plugin, optionsOf(plugin.name));
+    const binding = await bindWithOptions(plugin, optionsOf(plugin.name));
     await using executor = await binding.open({ ownerId: 'doctor', stateDir, log: silentLogger, clock: systemClock });
     return reported(title, await executor.probe(AbortSignal.timeout(probeMs)));
   } catch (error) {

@@ -46,13 +46,16 @@ export async function bindIsolations(
   const bindings: ExecutorBinding[] = [];
   for (const name of names) {
     const plugin = await loadIsolation(name, load);
-    bindings.push(await bind(plugin, optionsOf(plugin.name)));
+    bindings.push(await bindWithOptions(plugin, optionsOf(plugin.name)));
   }
   return bindings;
 }
 
-/** Options go by the name of the plugin, which need not be that of its package: who errs is told it. */
-async function bind(plugin: ExecutorPlugin, options: unknown): Promise<ExecutorBinding> {
+/**
+ * Options go by the name of the plugin, which need not be that of its package: who errs is told it.
+ * @throws RITMO_USAGE
+ */
+export async function bindWithOptions(plugin: ExecutorPlugin, options: unknown): Promise<ExecutorBinding> {
   try {
     return await bindExecutor(plugin, options);
   } catch (error) {

@@ -9,7 +9,8 @@ const closingNote = /^(succeeded in |(failed|cancelled|timed out|errored)(: |$))
 /** So much of a name is shown however narrow the terminal is. */
 const leastName = 12;
 
-interface OpenStep {
+interface ShownStep {
+  readonly index: number;
   readonly name: string;
   readonly startedMs: number;
   /** By the clock of this program, for a step that is still running. */
@@ -21,7 +22,10 @@ interface OpenStep {
 export class LogView implements Disposable {
   readonly #out: Output;
   readonly #status: StatusLine | undefined;
-  #step: OpenStep | undefined;
+  #step: ShownStep | undefined;
+  readonly #steps = new Map<number, ShownStep>();
+  /** The one that has ended whose output is being shown: the end that was kept of a log which was cut. */
+  #late: ShownStep | undefined;
   #goingOn = 'Preparing';
   #atLineStart = true;
   #closing: Extract<LogRecord, { k: 'note' }> | undefined;
@@ -34,9 +38,11 @@ export class LogView implements Disposable {
 
   show(record: LogRecord): void {
     const held = this.#closing;
-    this.#closing = undefined;
-    // More follows: it was a note like any other.
-    if (held !== undefined) this.#note(held.level, held.m);
+    if (held !== undefined && (record.k === 'step' || (record.k === 'note' && closingNote.test(record.m)))) {
+      // A build goes on: it was a note like any other.
+      this.#closing = undefined;
+      this.#note(held.level, held.m);
+    }
     if (record.k === 'note' && this.#step === undefined && closingNote.test(record.m)) {
       this.#closing = record;
       return;
@@ -45,9 +51,9 @@ export class LogView implements Disposable {
       case 'log':
         return;
       case 'step':
-        return this.#startStep(record.name, record.cmd, record.t);
+        return this.#startStep(record.s, record.name, record.cmd, record.t);
       case 'out':
-        return this.#output(record.m, record.fd);
+        return this.#output(record.s, record.m, record.fd);
       case 'end':
         return this.#endStep(record);
       case 'note':
@@ -58,7 +64,9 @@ export class LogView implements Disposable {
   /** Leaves the terminal as it was; for the end of the log, and before words of ours. */
   close(): void {
     this.#status?.clear();
-    if (this.#step !== undefined) for (const filter of Object.values(this.#step.filters)) this.#out.write(filter.end());
+    for (const step of [this.#step, this.#late])
+      if (step !== undefined) for (const filter of Object.values(step.filters)) this.#out.write(filter.end());
+    this.#late = undefined;
     if (!this.#atLineStart) this.#write('\n');
   }
 
@@ -85,12 +93,14 @@ export class LogView implements Disposable {
     return `${this.#step.name}  ${showDuration(1000 * Math.floor((performance.now() - this.#step.seenAt) / 1000))}`;
   }
 
-  #startStep(name: string, command: string, startedMs: number): void {
+  #startStep(index: number, name: string, command: string, startedMs: number): void {
     this.close();
     const { bold, dim } = this.#out.style;
     const filter = () => new TerminalFilter({ colours: this.#out.colours, erase: this.#out.terminal });
     const shownName = oneLine(name);
-    this.#step = { name: shownName, startedMs, seenAt: performance.now(), filters: { 1: filter(), 2: filter() } };
+    const filters = { 1: filter(), 2: filter() };
+    this.#step = { index, name: shownName, startedMs, seenAt: performance.now(), filters };
+    this.#steps.set(index, this.#step);
     this.#goingOn = 'Finishing';
     const at = this.#clock(startedMs);
     const firstLine = oneLine(command.trimStart().split('\n', 1)[0] ?? '');
@@ -104,8 +114,15 @@ export class LogView implements Disposable {
     );
   }
 
-  #output(text: string, fd: 1 | 2): void {
-    this.#write(this.#step?.filters[fd].push(text) ?? oneLine(text));
+  #output(index: number, text: string, fd: 1 | 2): void {
+    const step = this.#steps.get(index);
+    if (step === undefined) return this.#write(oneLine(text));
+    if (step !== this.#step && step !== this.#late) {
+      this.close();
+      this.#late = step;
+      this.#write(`${this.#out.style.dim(`▸ ${this.#fitted(step.name, 2)}`)}\n`);
+    }
+    this.#write(step.filters[fd].push(text));
   }
 
   #endStep(end: LogStepEnd): void {

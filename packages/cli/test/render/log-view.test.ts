@@ -123,4 +123,31 @@ describe('the log of a build', () => {
     ).not.toContain('failed:');
     expect(shown([note('failed: a try', 'warn'), step(0, 'S', 'x'), end(1)])).toContain('· failed: a try\n');
   });
+
+  test('shows the end that was kept of a log which was cut by its steps, as it came, and the outcome in the last line alone', () => {
+    const of = (s: number, m: string, fd: 1 | 2 = 1): LogRecord => ({ t: 3, k: 'out', s, fd, m });
+    const text = shown([
+      { t: 0, k: 'step', s: 0, name: 'Print', cmd: 'yes' },
+      of(0, 'line 1\nline'),
+      { t: 1, k: 'end', s: 0, code: 0 },
+      { t: 1, k: 'step', s: 1, name: 'After', cmd: 'echo' },
+      { t: 2, k: 'end', s: 1, code: 0 },
+      note('succeeded in 2 ms'),
+      note('1 MiB of output are missing here: the log is limited to 1 MiB. The last 20 bytes follow.', 'warn'),
+      of(0, ' 8\nline 9\n'),
+      of(0, `${esc}[31mlast\n`, 2),
+      of(1, 'words of the next'),
+    ]);
+    expect(text.slice(text.indexOf('00:00 ✓ After'))).toBe(
+      `00:00 ✓ After 1 ms
+· 1 MiB of output are missing here: the log is limited to 1 MiB. The last 20 bytes follow.
+▸ Print
+ 8
+line 9
+last
+▸ After
+words of the next
+`,
+    );
+  });
 });
