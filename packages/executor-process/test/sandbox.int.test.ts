@@ -268,6 +268,8 @@ describe.runIf(root)('what an agent leaves or cannot show', () => {
   it('memory that a killed agent has left mounted is named by the next look', async () => {
     const stateDir = mkdtempSync(join(tmpdir(), 'ritmo-stray-'));
     mkdirSync(join(stateDir, 'memory'));
+    // What a killed agent leaves beside it: named by a process that runs no more.
+    mkdirSync(join(stateDir, 'run', '4194305.1.gone'), { recursive: true });
     spawnSyncOk('mount', ['-t', 'ramfs', 'ritmo', join(stateDir, 'memory')]);
     try {
       await using bench = await Workbench.open();
