@@ -51,7 +51,7 @@ export async function runCommand<Checked extends { readonly group: string }, Fla
   { out, err }: Output,
 ): Promise<number> {
   try {
-    const { group, 'time-scale': timeScale, junit, help, subject, flags } = parse(command, argv);
+    const { group, timeScale, junit, help, subject, flags } = parse(command, argv);
     if (help || subject === undefined) {
       (help ? out : err)(helpOf(command));
       return help ? 0 : 2;
@@ -99,7 +99,7 @@ function parse<Flag extends string>(
     const { group = [], 'time-scale': timeScale, junit, help = false, ...flags } = values;
     return {
       group,
-      'time-scale': timeScale,
+      timeScale,
       junit,
       help,
       flags: flags as Readonly<Partial<Record<Flag, string>>>,

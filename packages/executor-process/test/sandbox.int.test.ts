@@ -264,24 +264,6 @@ describe.runIf(root)('what an agent leaves or cannot show', () => {
       rmSync(closed, { recursive: true });
     }
   });
-
-  it('memory that a killed agent has left mounted is named by the next look', async () => {
-    const stateDir = mkdtempSync(join(tmpdir(), 'ritmo-stray-'));
-    mkdirSync(join(stateDir, 'memory'));
-    // What a killed agent leaves beside it: named by a process that runs no more.
-    mkdirSync(join(stateDir, 'run', '4194305.1.gone'), { recursive: true });
-    spawnSyncOk('mount', ['-t', 'ramfs', 'ritmo', join(stateDir, 'memory')]);
-    try {
-      await using bench = await Workbench.open();
-      const { health, detail } = await bench.executor.probe(new AbortController().signal);
-      expect(health).toBe('degraded');
-      expect(detail).toContain(`umount ${join(stateDir, 'memory')}`);
-      expect(detail).not.toContain(bench.stateDir);
-    } finally {
-      spawnSyncOk('umount', [join(stateDir, 'memory')]);
-      rmSync(stateDir, { recursive: true });
-    }
-  });
 });
 
 describe('users and refusals', () => {

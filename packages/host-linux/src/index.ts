@@ -32,7 +32,7 @@ export { listMounts, type Mount, mountsBelow } from './mounts/mount-table.js';
 export { hostPrefixes } from './network/host-addresses.js';
 export { LocalRule } from './network/local-rule.js';
 export { metadataPrefixes } from './network/metadata.js';
-export { nameServers } from './network/name-servers.js';
+export { asksForNames, nameServers } from './network/name-servers.js';
 export { type JobNetwork, Networks } from './network/networks.js';
 export { findNetworkTools, type NetworkTools, withTunNode } from './network/network-tools.js';
 export { PrivateNetwork, type PrivateNetworkRequest, privateNameServer } from './network/private-network.js';

@@ -1,6 +1,6 @@
 import type { ArtifactPlan } from '@ritmo/protocol';
 
-/** Where a part of a file is to be sent, with the headers that were signed. */
+/** Where a file, or a part of one, is to be sent, with the headers that were signed. */
 export type UploadTarget = NonNullable<ArtifactPlan['upload']>;
 
 /**

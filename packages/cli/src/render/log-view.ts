@@ -10,7 +10,6 @@ const closingNote = /^(succeeded in |(failed|cancelled|timed out|errored)(: |$))
 const leastName = 12;
 
 interface ShownStep {
-  readonly index: number;
   readonly name: string;
   readonly startedMs: number;
   /** By the clock of this program, for a step that is still running. */
@@ -99,7 +98,7 @@ export class LogView implements Disposable {
     const filter = () => new TerminalFilter({ colours: this.#out.colours, erase: this.#out.terminal });
     const shownName = oneLine(name);
     const filters = { 1: filter(), 2: filter() };
-    this.#step = { index, name: shownName, startedMs, seenAt: performance.now(), filters };
+    this.#step = { name: shownName, startedMs, seenAt: performance.now(), filters };
     this.#steps.set(index, this.#step);
     this.#goingOn = 'Finishing';
     const at = this.#clock(startedMs);

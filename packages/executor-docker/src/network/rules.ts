@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { findProgram, metadataPrefixes, nameServers, unlessErrno } from '@ritmo/host-linux';
+import { asksForNames, findProgram, metadataPrefixes, nameServers, unlessErrno } from '@ritmo/host-linux';
 
 const nft = () => findProgram('nft', `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`);
 
@@ -8,15 +8,16 @@ const closed = { ip: set(metadataPrefixes.ipv4), ip6: set(['fe80::/10', ...metad
 
 /**
  * The firewall of one installation: what comes from its bridges does not reach the host, link-local addresses or the
- * metadata of clouds, and on its shared bridge no port reaches another. One table, replaced as a whole, so that setting it twice is harmless.
+ * metadata of clouds, and on its shared bridge no port reaches another. One table, replaced as a whole, so that setting it
+ * twice is harmless.
  */
 export class BridgeRules {
   readonly #mark: string;
   readonly #names: readonly string[];
 
   /**
-   * `mark` is the installation's; its bridges are named `rtm${mark}…`. `names` are the name servers of the host: those of some
-   * clouds have an address that is closed but for what they are asked by name.
+   * `mark` is the installation's; its bridges are named `rtm${mark}…`. `names` are the name servers of the host: on some
+   * clouds they have an address that is closed, and are reached for their answers alone.
    */
   constructor(mark: string, names: readonly string[] = nameServers()) {
     this.#mark = mark;
@@ -46,7 +47,7 @@ table inet ritmo_${this.#mark} {
   chain forward {
     type filter hook forward priority -5; policy accept;
     iifname "${this.sharedBridge}" oifname "${this.sharedBridge}" drop
-${this.#names.map((address) => `    iifname "rtm${this.#mark}*" ${family(address)} daddr ${address} meta l4proto { tcp, udp } th dport 53 accept`).join('\n')}
+${this.#names.map((address) => `    iifname "rtm${this.#mark}*" ${asksForNames(address)} accept`).join('\n')}
     iifname "rtm${this.#mark}*" ip daddr ${closed.ip} reject
     iifname "rtm${this.#mark}*" ip6 daddr ${closed.ip6} reject
   }
@@ -77,8 +78,6 @@ table bridge ritmo_${this.#mark} {
 function set(prefixes: readonly string[]): string {
   return `{ ${prefixes.join(', ')} }`;
 }
-
-const family = (address: string) => (address.includes(':') ? 'ip6' : 'ip');
 
 /** Whether br_netfilter is at work, as the daemon turns it on. */
 function bridgesAskIpRules(): boolean {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { findProgram } from '../process/find-program.js';
 import { isRunning, readProcess } from '../process/table.js';
-import { nameServers } from './name-servers.js';
+import { asksForNames, nameServers } from './name-servers.js';
 
 /**
  * A rule of the host's own packet filter: what processes of certain users send to an address of this host is
@@ -33,9 +33,7 @@ export class LocalRule implements AsyncDisposable {
           '  chain output {',
           '    type filter hook output priority 0; policy accept;',
           // slirp4netns asks them for the job, a stub on loopback too.
-          ...nameServers().map(
-            (address) => `    ${family(address)} daddr ${address} meta l4proto { tcp, udp } th dport 53 accept`,
-          ),
+          ...nameServers().map((address) => `    ${asksForNames(address)} accept`),
           '    meta skuid @users fib daddr type { local, broadcast } reject',
           '  }',
           '}',
@@ -73,5 +71,3 @@ export class LocalRule implements AsyncDisposable {
     await run;
   }
 }
-
-const family = (address: string) => (address.includes(':') ? 'ip6' : 'ip');
