@@ -30,6 +30,11 @@ export function findDockerd(): string | undefined {
   return ['/usr/bin/dockerd', '/usr/sbin/dockerd'].find(existsSync);
 }
 
+/** A daemon prints the stacks of a containerd that answers late (a busy machine) into the folder for temporary files. */
+export function daemonEnvironment(folder: string): NodeJS.ProcessEnv {
+  return { ...process.env, TMPDIR: folder, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+}
+
 /** Starts a daemon with folders of its own; disposing it removes them. */
 export async function startDaemon(dockerd: string, kind: NetworkKind = 'own'): Promise<TestDaemon> {
   const folder = await mkdtemp(join(tmpdir(), 'dockerd-'));
@@ -80,9 +85,8 @@ function start(dockerd: string, folder: string, socket: string, network: DaemonN
     ...['--host', `unix://${socket}`, '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
     ...['--pidfile', join(folder, 'pid'), '--log-level', 'warn', ...network.options],
   ];
-  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
   const [program, ...all] = [...network.enter, dockerd, ...args] as [string, ...string[]];
-  return spawn(program, all, { stdio: ['ignore', 'ignore', 'pipe'], env });
+  return spawn(program, all, { stdio: ['ignore', 'ignore', 'pipe'], env: daemonEnvironment(folder) });
 }
 
 async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> {

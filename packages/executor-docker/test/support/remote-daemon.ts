@@ -7,7 +7,7 @@ import { get as getPlain } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findDockerd } from './daemon.js';
+import { daemonEnvironment, findDockerd } from './daemon.js';
 import { type DaemonNetwork, openNetwork } from './daemon-network.js';
 import { freePort } from './registry.js';
 
@@ -51,7 +51,7 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
     ],
     {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
+      env: daemonEnvironment(folder),
     },
   );
   const log: string[] = [];
