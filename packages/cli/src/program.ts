@@ -152,5 +152,13 @@ function usage(error: CommanderError, command: Commander): RitmoError {
   const meant = flag === undefined ? /^\(Did you mean (.+)\?\)$/.exec(suggestion)?.[1] : nearest(flag, flags);
   const said = flag === undefined ? first : `unknown option '${flag}'`;
   const sentence = `${said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? '' : '.'}`;
-  return new RitmoError('RITMO_USAGE', sentence, meant === undefined ? {} : { hint: `Did you mean ${meant}?` });
+  const hint = meant === undefined ? helpOn(error, command) : `Did you mean ${meant}?`;
+  return new RitmoError('RITMO_USAGE', sentence, { hint });
+}
+
+/** The line that was meant where arguments are wrong; else where the options stand. */
+function helpOn({ code }: CommanderError, command: Commander): string {
+  if (code === 'commander.excessArguments' || code === 'commander.missingArgument')
+    return `Say \`${command.createHelp().commandUsage(command)}\`.`;
+  return command.parent === null ? 'See `ritmo-agent --help`.' : `See \`ritmo-agent ${command.name()} --help\`.`;
 }

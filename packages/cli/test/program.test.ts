@@ -61,10 +61,19 @@ describe('the command line', () => {
     ['--insecur=yes', "Unknown option '--insecur'.", 'Did you mean --insecure?'],
     ['exec a.yaml --isolaton=process', "Unknown option '--isolaton'.", 'Did you mean --isolation?'],
     // It is one of another command.
-    ['exec a.yaml --max-jobs=3', "Unknown option '--max-jobs'.", 'See `ritmo-agent --help`.'],
-    ['exec', "Missing required argument 'JOB.yaml'.", 'See `ritmo-agent --help`.'],
-    ['cancel a b', "Too many arguments for 'cancel'. Expected 1 argument but got 2.", 'See `ritmo-agent --help`.'],
-    ['--name', "Option '--name <TEXT>' argument missing.", 'See `ritmo-agent --help`.'],
+    ['exec a.yaml --max-jobs=3', "Unknown option '--max-jobs'.", 'See `ritmo-agent exec --help`.'],
+    ['exec', "Missing required argument 'JOB.yaml'.", 'Say `ritmo-agent exec [options] <JOB.yaml>`.'],
+    [
+      'cancel a b',
+      "Too many arguments for 'cancel'. Expected 1 argument but got 2.",
+      'Say `ritmo-agent cancel [options] <JOB-ID>`.',
+    ],
+    [
+      'vm prepare a.deb b.deb',
+      "Too many arguments for 'vm'. Expected 2 arguments but got 3.",
+      'Say `ritmo-agent vm [options] <prepare> [KERNEL-PACKAGE]`.',
+    ],
+    ['--name', "Option '--name <TEXT>' argument missing.", 'See `ritmo-agent start --help`.'],
   ])('%j is told to be wrong', (line, message, hint) => {
     expect(() => read(line)).toThrow(expect.objectContaining({ code: 'RITMO_USAGE', message, hint }));
   });

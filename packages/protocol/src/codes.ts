@@ -250,7 +250,7 @@ const table = {
   RITMO_UNAUTHORIZED: {
     retryable: false,
     meaning: 'The token is missing, unknown or expired.',
-    hint: 'Give the right token with --token-file.',
+    hint: 'Give the right token: --token-file of ritmo-agent, `registrationToken` of HttpTransport in code.',
   },
   RITMO_FORBIDDEN: {
     retryable: false,
