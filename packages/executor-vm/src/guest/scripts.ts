@@ -4,6 +4,8 @@ import { findProgramPart } from '@ritmo/host-linux';
 export const insidePaths = {
   workspace: '/workspace',
   privateDir: '/run/ritmo/private',
+  /** HOME of hardened jobs: that of their image cannot be written. */
+  home: '/run/ritmo/home',
   tmp: '/tmp',
 } as const;
 
@@ -71,7 +73,7 @@ ln -s fd/0 /stage/dev/stdin
 ln -s fd/1 /stage/dev/stdout
 ln -s fd/2 /stage/dev/stderr
 mount -t tmpfs -o mode=755 run /stage/run
-mkdir -p /stage${bin} /stage/run/ritmo/step /stage/run/lock
+mkdir -p /stage${bin} /stage/run/ritmo/step /stage/run/lock /stage${insidePaths.home}
 chmod 1777 /stage/run/lock
 mkdir -m 700 /stage/run/ritmo/private
 mount --bind /bin /stage${bin}
@@ -137,6 +139,17 @@ network() {
   echo "nameserver $4" >${root}/etc/resolv.conf
   say "done $number"
 }
+# Nothing may be written but the workspace, its own home and /tmp, all on the disk of the job, and no program gives rights.
+harden() {
+  mkdir -m 1777 /job/tmp && mkdir -m 700 /job/home && chown "$uid:$gid" /job/home
+  attempt mount -o bind /job/tmp ${root}${insidePaths.tmp} || return
+  attempt mount -o bind /job/home ${root}${insidePaths.home} || return
+  for path in ${insidePaths.workspace} ${insidePaths.tmp} ${insidePaths.home}; do
+    attempt mount -o remount,bind,nosuid,nodev "${root}$path" || return
+  done
+  attempt mount -o remount,bind,ro,nosuid,nodev ${root} || return
+  say "done $number"
+}
 # What /bin/sh is: its first bytes, or nothing.
 inspect() {
   path=$(nsenter -F -r${root} ${bin}/readlink -f /bin/sh)
@@ -172,6 +185,7 @@ while :; do
     seed) reseed <&4 1<>/dev/urandom; outcome seed ;;
     prepare) prepare "$a" "$b" "$c" "$d" "$e" ;;
     network) network "$a" "$b" "$c" "$d" ;;
+    harden) harden ;;
     inspect) inspect ;;
     put) take "$a" | inside ${bin}/tar -x -p -C / -f - 2>/dev/null; outcome put ;;
     remove) take "$a" | nsenter -F -r${root} ${bin}/xargs -0 ${bin}/rm -rf --; outcome remove ;;

@@ -31,6 +31,9 @@ import { openNetwork } from './network.js';
 import { usageOf } from './usage.js';
 import { assertShell } from './verify.js';
 
+/** A number that images give to nobody. */
+const nobodyInParticular: Owner = { uid: 240_000, gid: 240_000 };
+
 export interface JobSettings {
   readonly host: JobHost;
   readonly request: SandboxRequest;
@@ -82,9 +85,19 @@ export class Job implements AsyncDisposable {
     return this.#image;
   }
 
-  /** Who its steps are inside of the machine. */
+  /** Who its steps are inside of the machine: who the image says, hardened never root. */
   get inside(): Owner {
-    return { uid: this.image.uid, gid: this.image.gid };
+    const { uid, gid } = this.image;
+    return this.#hardened && uid === 0 ? nobodyInParticular : { uid, gid };
+  }
+
+  /** Where its steps are at home, inside of the machine. */
+  get home(): string {
+    return this.#hardened ? insidePaths.home : this.image.home;
+  }
+
+  get #hardened(): boolean {
+    return this.request.profile === 'hardened';
   }
 
   get machine(): Machine {
@@ -257,12 +270,13 @@ export class Job implements AsyncDisposable {
 
   /** The root filesystem, the disk and the network, and whether the image's shell runs here. */
   async #enterImage(machine: Machine, signal: AbortSignal): Promise<void> {
-    const { image, request } = this;
+    const { image, request, inside, home } = this;
     const { address, mask, gateway, nameServer } = machineNetwork;
     const { shmBytes } = request.limits;
-    const words = [image.uid, image.gid, image.home, image.fileSystem, shmBytes ?? ''];
+    const words = [inside.uid, inside.gid, home, image.fileSystem, shmBytes ?? ''];
     const asked = [machine.control.ask('prepare', ...words)];
     if (request.network === 'isolated') asked.push(machine.control.ask('network', address, mask, gateway, nameServer));
+    if (this.#hardened) asked.push(machine.control.ask('harden'));
     for (const each of asked) each.catch(() => undefined);
     const stop = () => void machine[Symbol.asyncDispose]().catch(() => undefined);
     signal.addEventListener('abort', stop, { once: true });

@@ -75,7 +75,7 @@ export class VmSandbox implements Sandbox {
   }
 
   async run(step: StepSpec, scope: StepScope): Promise<StepExit> {
-    const { machine, image, host, stepBounds } = this.#usable();
+    const { machine, image, home, host, stepBounds } = this.#usable();
     if (step.user !== undefined) return refusedStep(`A machine has one user; a step cannot be ${step.user}.`);
     let cwd: string;
     try {
@@ -85,7 +85,7 @@ export class VmSandbox implements Sandbox {
     }
     if (this.#running !== undefined)
       throw new RitmoError('RITMO_SANDBOX_BROKEN', `Sandbox ${this.id} runs a command already.`);
-    const env = { PATH: defaultPath, HOME: image.home, TMPDIR: insidePaths.tmp, ...image.env, ...step.env };
+    const env = { PATH: defaultPath, HOME: home, TMPDIR: insidePaths.tmp, ...image.env, ...step.env };
     const running = runStep(machine, { argv: step.argv, cwd, env }, stepBounds, scope, host.clock);
     this.#running = running;
     try {
