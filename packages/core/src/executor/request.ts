@@ -44,7 +44,7 @@ export interface SandboxRequest {
   readonly network: Network;
   /** Of all steps together; only those that the executor declares. */
   readonly limits: ResourceLimits;
-  /** `hardened`: steps are never root, and write nothing but the workspace, their home and /tmp. */
+  /** `hardened`: steps are never root, and write to nothing but what is the job's own. */
   readonly profile: 'standard' | 'hardened';
   /** Milliseconds from now after which the sandbox may end itself when its agent never comes back. */
   readonly deadlineMs: number;

@@ -71,6 +71,12 @@ class DropsLimits extends ReferenceExecutor {
   }
 }
 
+class IgnoresProfile extends ReferenceExecutor {
+  override refuse(request: SandboxRequest): void {
+    super.refuse({ ...request, profile: 'standard' });
+  }
+}
+
 class RefusesTooLate extends ReferenceExecutor {
   override async allocate(request: SandboxRequest, scope: PrepareScope): Promise<ReferenceVolume> {
     const volume = await super.allocate({ ...request, services: [] }, scope);
@@ -140,6 +146,7 @@ export const resourceMutants: readonly Mutant[] = [
   { wrong: 'sweeps what is to be kept', Executor: SweepsWhatIsKept, caughtBy: ['dispose.sweep-keep'] },
   { wrong: 'takes network none for host', Executor: WeakensNetwork, caughtBy: ['refusal.network-none'] },
   { wrong: 'drops a limit that it cannot set', Executor: DropsLimits, caughtBy: ['refusal.limit-memory'] },
+  { wrong: 'does not look at the profile', Executor: IgnoresProfile, caughtBy: ['refusal.profile-hardened'] },
   { wrong: 'refuses only after it has made something', Executor: RefusesTooLate, caughtBy: ['refusal.services'] },
   { wrong: 'accounts for nothing', Executor: CountsNothing, caughtBy: ['exit.usage'] },
   { wrong: 'puts files with a mode of its own', Executor: ForgetsModes, caughtBy: ['files.put'] },

@@ -106,6 +106,7 @@ export class ReferenceExecutor implements Executor {
       (!capabilities.network.includes(request.network) && `network ${request.network}`) ||
       (request.image !== undefined && 'an image') ||
       (request.services.length > 0 && 'services') ||
+      (request.profile === 'hardened' && 'profile hardened') ||
       (Object.keys(request.limits).length > 0 && `limits of ${Object.keys(request.limits).join(', ')}`);
     if (wrong !== false) throw new RitmoError('RITMO_EXECUTOR_UNSUPPORTED', `The reference executor has no ${wrong}.`);
   }
