@@ -7,8 +7,6 @@ import { LongestFirst } from './tests/support/longest-first.js';
 // Node knows no `module`: what stands there is for bundlers, and does not always run.
 const conditions = ['@ritmo/source', ...defaultServerConditions.filter((name) => name !== 'module')];
 const cpus = availableParallelism();
-/** Tests of real processes wait for a third of their time: one more of them than there are processors. */
-const waiting = cpus + 1;
 const withDocker = 'tests/support/docker-daemon.ts';
 const withBuilt = 'tests/support/build-packages.ts';
 const withVmCache = 'tests/support/vm-cache.ts';
@@ -46,7 +44,7 @@ if (process.env['CI'] !== 'true' && !existsSync('node_modules/.cache/ritmo/weed'
 
 /** A project that reads our packages from their sources, so that they need no build. */
 function project(test: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {
-  return { resolve: { conditions }, ssr: { resolve: { conditions } }, test: { maxWorkers: cpus, ...test } };
+  return { resolve: { conditions }, ssr: { resolve: { conditions } }, test: { ...test, maxWorkers: cpus } };
 }
 
 /** One after the other: unit (pure and fast, in threads), then integration and e2e (real processes, in forks). */
@@ -73,7 +71,6 @@ export default defineConfig({
         exclude: ['**/node_modules/**', ...left.integration],
         globalSetup: [withDocker, withVmCache],
         pool: 'forks',
-        maxWorkers: waiting,
         testTimeout: 180_000,
         hookTimeout: 180_000,
         sequence: { groupOrder: 1 },
@@ -83,7 +80,6 @@ export default defineConfig({
         include: ['tests/{e2e,faults,install,examples}/**/*.test.ts'],
         globalSetup: [withDocker, withVmCache, withBuilt],
         pool: 'forks',
-        maxWorkers: waiting,
         testTimeout: 240_000,
         hookTimeout: 240_000,
         sequence: { groupOrder: 2 },
