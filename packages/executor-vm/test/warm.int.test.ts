@@ -31,15 +31,17 @@ const warmMarks = (on: Workbench) => [
   ...new Set(machines(on).flatMap(({ id }) => (id.startsWith('warm-') ? [id] : []))),
 ];
 
-/** A job of another shape than the machine that waits; returns when one of its shape waits instead. */
-async function jobOfAnotherShape(over: Partial<SandboxRequest> = {}): Promise<void> {
+/** A job of another shape than the machine that waits; returns what its step printed when one of its shape waits instead. */
+async function jobOfAnotherShape(over: Partial<SandboxRequest> = {}, script = ':'): Promise<string> {
   await waiting(bench, 1);
   const before = warmMarks(bench);
   const box = await bench.sandbox({ network: 'none', ...over });
   expect(box.description).not.toContain(waited);
+  const { stdout } = await sh(box, script);
   await box[Symbol.asyncDispose]();
   while (warmMarks(bench).some((id) => before.includes(id))) await sleep(20);
   await waiting(bench, 1);
+  return stdout;
 }
 
 /** A job that gets a machine which waited. */
@@ -94,6 +96,16 @@ describe('machines that wait for their job', () => {
       await box[Symbol.asyncDispose]();
     }
     expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  it('show a job nothing of what they did before it', async () => {
+    const look = 'cat /proc/mounts; ls -A / /run /run/ritmo /tmp /dev /workspace; ps -o user,comm | sort';
+    const limits = { memoryBytes: 256 * mebibyte };
+    const seen = await jobOfAnotherShape({ limits }, look);
+    const warm = await warmJob({ limits });
+    expect((await sh(warm, look)).stdout).toBe(seen);
+    await warm[Symbol.asyncDispose]();
+    await jobOfAnotherShape();
   });
 
   it('do not serve a job of another shape, and have the shape of that job from then on', async () => {

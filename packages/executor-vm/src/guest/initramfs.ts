@@ -25,7 +25,7 @@ const applets = [
     'stat',
     'tar',
   ],
-  ...['uname', 'usleep', 'xargs', 'xxd'],
+  ...['umount', 'uname', 'usleep', 'xargs', 'xxd'],
 ];
 
 /** What of it is decided here; with the scripts and the busybox it tells one initramfs from another. */

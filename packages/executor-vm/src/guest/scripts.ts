@@ -80,9 +80,6 @@ mount --bind /bin /stage${bin}
 cat /launch >/stage/run/ritmo/step/launch
 : >/stage/run/ritmo/step/command
 chmod 600 /stage/run/ritmo/step/command
-# What is mounted in the root of a job, by one program: each costs an emulated machine milliseconds.
-for part in proc sys dev run; do echo "/stage/$part ${root}/$part none rbind 0 0"; done >/run/inside
-echo "/job/workspace ${root}/workspace none bind 0 0" >>/run/inside
 printf '127.0.0.1 localhost build\\n::1 localhost\\n' >/run/hosts
 hostname build
 ifconfig lo up
@@ -106,19 +103,30 @@ attempt() {
 }
 outcome() { if [ $? = 0 ]; then say "done $number"; else say "failed $number $1"; fi; }
 uid=0 gid=0
-# $1 uid, $2 gid, $3 home, $4 type of the image, $5 bytes of /dev/shm where they are bounded
-prepare() {
-  uid=$1 gid=$2
-  echo "/dev/vda /lower $4 ro,noatime 0 0
-/dev/vdb /job ext4 noatime,noinit_itable 0 0
+# What is mounted in the root of a job.
+list() {
+  for part in proc sys dev run; do echo "/stage/$part ${root}/$part none rbind 0 0"; done >/run/inside
+  echo "/job/workspace ${root}/workspace none bind 0 0" >>/run/inside
+}
+list
+# By one program all that can be: each costs an emulated machine milliseconds.
+# $1 home, $2 type of the image, $3 the disk and its type
+enter() {
+  echo "/dev/vda /lower $2 ro,noatime 0 0
+$3
 overlay ${root} overlay lowerdir=/lower,upperdir=/job/upper,workdir=/job/work 0 0" >/run/disks
   attempt mount -a -T /run/disks || return
-  cd ${root} && mkdir -p proc sys dev run tmp etc workspace ".$3"
+  cd ${root} && mkdir -p proc sys dev run tmp etc workspace ".$1"
   if ! [ -L etc/hosts ] && ! [ -s etc/hosts ]; then
     [ -f etc/hosts ] || : >etc/hosts
     echo "/run/hosts ${root}/etc/hosts none bind 0 0" >>/run/inside
   fi
-  attempt mount -a -T /run/inside || return
+  attempt mount -a -T /run/inside
+}
+# $1 uid, $2 gid, $3 home, $4 type of the image, $5 bytes of /dev/shm where they are bounded
+prepare() {
+  uid=$1 gid=$2
+  enter "$3" "$4" '/dev/vdb /job ext4 noatime,noinit_itable 0 0' || return
   if [ -n "$5" ]; then attempt mount -t tmpfs -o "mode=1777,nosuid,nodev,size=$5" shm dev/shm || return; fi
   [ -k tmp ] || chmod 1777 tmp
   if [ "$uid" != 0 ]; then
@@ -127,6 +135,17 @@ overlay ${root} overlay lowerdir=/lower,upperdir=/job/upper,workdir=/job/work 0 
     chown "$uid:$gid" run/ritmo/private run/ritmo/step/command ".$3"
   fi
   cd /
+  say "done $number"
+}
+# Does what a job will begin with, on a disk in memory, and undoes it. $1 type of the image
+rehearse() {
+  mkdir -p /run/try/upper/workspace /run/try/work /run/try/workspace
+  enter / "$1" '/run/try /job none bind 0 0' || return
+  cd /
+  (exec setsid env -i nsenter -F -G 0 -S 0 -r${root} ${bin}/sh -c : </dev/null 2>/dev/null >&2 3>&- 4>&- 5>&- 6>&- 7>&-)
+  attempt umount -l ${root} /job /lower || return
+  rm -r /run/try
+  list
   say "done $number"
 }
 # $1 address, $2 mask, $3 gateway, $4 name server
@@ -183,6 +202,7 @@ while :; do
   case $what in
     ping) say "done $number" ;;
     seed) reseed <&4 1<>/dev/urandom; outcome seed ;;
+    rehearse) rehearse "$a" ;;
     prepare) prepare "$a" "$b" "$c" "$d" "$e" ;;
     network) network "$a" "$b" "$c" "$d" ;;
     harden) harden ;;

@@ -97,6 +97,7 @@ export class JobDisk {
           ],
           capabilities: ['CAP_DAC_OVERRIDE', 'CAP_DAC_READ_SEARCH'],
           mark,
+          unsynced: true,
         },
         signal,
       );

@@ -168,9 +168,9 @@ export class Job implements AsyncDisposable {
   /** Whether a machine waited for a job like this one: its user, network and limits are the job's then. */
   async #takeWarm(): Promise<boolean> {
     const { hardware, image, request, folders } = this;
-    const { path, format } = image;
+    const { path, format, fileSystem } = image;
     const network = request.network === 'isolated' ? 'isolated' : 'none';
-    const shape = { hardware, image: { path, format }, network, cpus: request.limits.cpus } as const;
+    const shape = { hardware, image: { path, format, fileSystem }, network, cpus: request.limits.cpus } as const;
     const warm = await this.#pool?.take(shape, folders.disk);
     if (warm === undefined) return false;
     this.#warm = warm;
@@ -245,8 +245,13 @@ export class Job implements AsyncDisposable {
   async #fill(disk: JobDisk, signal: AbortSignal): Promise<void> {
     if (this.#user !== undefined) await adopt(this.folders.content, this.#user);
     await disk.fill(signal);
-    // All of it lies on the disk of the machine now.
-    await removeTree(this.folders.content);
+    // All of it lies on the disk of the machine now. Whatever stays goes with the job's folder.
+    void this.during(removeTree(this.folders.content)).catch((error: unknown) =>
+      this.host.log.warn(
+        { sandboxId: this.id, error: String(error) },
+        'The files of a workspace could not be removed yet',
+      ),
+    );
   }
 
   async #launch(disk: number, signal: AbortSignal, progress: PrepareScope['progress']): Promise<void> {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type Clock, RitmoError } from '@ritmo/agent-core/executor';
 import { killConfined } from '@ritmo/host-linux';
 import { seedOf } from '../guest/seed-program.js';
+import type { RootImage } from '../image/root-image.js';
 import { Control } from './control.js';
 import { readLines } from './lines.js';
 import { MarkedStream } from './marked-stream.js';
@@ -81,6 +82,15 @@ export class Machine implements AsyncDisposable {
       await seeded;
     };
     await this.#within(restoreMs, signal, 'take its seed', refreshing());
+  }
+
+  /**
+   * Does what a job will begin with, and undoes it: an emulator translates each piece of code when it first runs, which
+   * is most of the time until a first step. No program of the image runs.
+   */
+  async rehearse(image: Pick<RootImage, 'fileSystem'>, clock: Pick<Clock, 'now'>, signal: AbortSignal): Promise<void> {
+    await this.refresh(clock, signal);
+    await this.#within(restoreMs, signal, 'rehearse', this.control.ask('rehearse', image.fileSystem));
   }
 
   /** Tells it that the file behind its disk has another size now. */

@@ -22,7 +22,7 @@ import type { Hardware } from '../machine/settings.js';
 /** What a job must agree in with a machine that is to be its own. */
 export interface WarmShape {
   readonly hardware: Hardware;
-  readonly image: Pick<RootImage, 'path' | 'format'>;
+  readonly image: Pick<RootImage, 'path' | 'format' | 'fileSystem'>;
   readonly network: 'none' | 'isolated';
   /** Time that QEMU may take; unbounded where absent. */
   readonly cpus: number | undefined;
@@ -84,6 +84,7 @@ export class WarmMachine implements AsyncDisposable {
       );
       this.#machine = launched.machine;
       this.#restored = launched.restored;
+      if (!kvm) await launched.machine.rehearse(shape.image, host.clock, signal);
     } finally {
       closeSync(disk);
     }

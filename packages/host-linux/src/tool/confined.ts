@@ -3,6 +3,7 @@ import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Owner } from '../files/write-tree.js';
 import { killConfined } from './kill.js';
+import { withoutSync } from './without-sync.js';
 
 /** A program of this host that is to see the host's programs and what it is shown, and nothing else. */
 export interface ConfinedProgram {
@@ -21,6 +22,8 @@ export interface ConfinedProgram {
   /** `NAME=value` in the environment of all its processes: how strays are found. */
   readonly mark: string;
   readonly stdin?: 'pipe';
+  /** What it writes is of no use after a crash of this host: it need not wait until disks have it. */
+  readonly unsynced?: boolean;
 }
 
 const systemFolders = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/nix/store'];
@@ -74,6 +77,7 @@ export function startConfined(program: ConfinedProgram): ChildProcess {
     ...Object.entries({ ...program.env, [mark.slice(0, at)]: mark.slice(at + 1) }).flatMap(([name, value]) => [
       ...['--setenv', name, value],
     ]),
+    ...(program.unsynced === true ? ['--seccomp', '5'] : []),
     ...['--chdir', program.cwd],
   ];
   const argv = [...(program.enterNetwork ?? []), bubblewrap, '--args', '3', '--json-status-fd', '4', '--'];
@@ -82,14 +86,19 @@ export function startConfined(program: ConfinedProgram): ChildProcess {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', [mark.slice(0, at)]: mark.slice(at + 1) },
     detached: true,
     ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
-    stdio: [program.stdin ?? 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    stdio: [program.stdin ?? 'ignore', 'pipe', 'pipe', 'pipe', 'pipe', program.unsynced === true ? 'pipe' : 'ignore'],
   });
   child.on('error', () => undefined);
-  const input = child.stdio[3];
-  input?.on('error', () => undefined);
   // Through a descriptor: anybody on the host can read a command line.
-  if (input !== null && input !== undefined && 'end' in input) input.end(args.map((arg) => `${arg}\0`).join(''));
+  hand(child, 3, args.map((arg) => `${arg}\0`).join(''));
+  if (program.unsynced === true) hand(child, 5, withoutSync());
   return child;
+}
+
+function hand(child: ChildProcess, descriptor: 3 | 5, data: string | Buffer): void {
+  const input = (child.stdio as ReadonlyArray<ChildProcess['stdio'][number]>)[descriptor];
+  input?.on('error', () => undefined);
+  if (input !== null && input !== undefined && 'end' in input) input.end(data);
 }
 
 /** Runs one to its end; rejects with what it said. */
