@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { chown, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SandboxRecord, WorkspaceVolume } from '@ritmo/agent-core/executor';
+import type { RitmoError, SandboxRecord, WorkspaceVolume } from '@ritmo/agent-core/executor';
 import { caseOf } from '../case.js';
+import type { TestSandbox } from '../test-sandbox.js';
 
 const prepare = caseOf('prepare');
 
@@ -108,6 +109,25 @@ export const prepareCases = [
       const box = await context.sandbox({ network });
       assert.equal(await box.ok('echo fine'), 'fine\n', `under network ${network}`);
     }
+  }),
+
+  prepare('profile-hardened', 'keeps the profile hardened, or refuses it', async (context) => {
+    let box: TestSandbox;
+    try {
+      box = await context.sandbox({ profile: 'hardened' });
+    } catch (error) {
+      assert.equal((error as RitmoError).code, 'RITMO_EXECUTOR_UNSUPPORTED', 'it fails, and is not refused');
+      return assert.deepEqual(await context.residue(), [], 'it was refused, and yet left something behind');
+    }
+    assert.notEqual(
+      context.executor.capabilities.isolation,
+      'none',
+      'nothing is hardened where nothing confines a step',
+    );
+    assert.notEqual(await box.ok('id -u'), '0\n', 'a hardened step is root');
+    const writable = (paths: string) => box.ok(`for at in ${paths}; do if [ -w "$at" ]; then echo "$at"; fi; done`);
+    assert.equal(await writable('/ /etc /usr'), '', 'a hardened step may write to the system');
+    assert.equal((await writable('. "$HOME" "${TMPDIR:-/tmp}"')).split('\n').length, 4, 'it has no place to write to');
   }),
 ];
 

@@ -4,12 +4,10 @@ import type {
   LimitName,
   Network,
   ResourceLimits,
-  RitmoError,
   SandboxRequest,
 } from '@ritmo/agent-core/executor';
 import { caseOf } from '../case.js';
 import type { CaseContext } from '../context.js';
-import type { TestSandbox } from '../test-sandbox.js';
 
 const refusal = caseOf('refusal');
 
@@ -76,23 +74,4 @@ export const refusalCases = [
     },
     unless((declared) => declared.services, 'declares services'),
   ),
-
-  refusal('profile-hardened', 'keeps the profile hardened, or refuses it', async (context) => {
-    let box: TestSandbox;
-    try {
-      box = await context.sandbox({ profile: 'hardened' });
-    } catch (error) {
-      assert.equal((error as RitmoError).code, 'RITMO_EXECUTOR_UNSUPPORTED', 'it fails, and is not refused');
-      return assert.deepEqual(await context.residue(), [], 'it was refused, and yet left something behind');
-    }
-    assert.notEqual(
-      context.executor.capabilities.isolation,
-      'none',
-      'nothing is hardened where nothing confines a step',
-    );
-    assert.notEqual(await box.ok('id -u'), '0\n', 'a hardened step is root');
-    const writable = (paths: string) => box.ok(`for at in ${paths}; do if [ -w "$at" ]; then echo "$at"; fi; done`);
-    assert.equal(await writable('/ /etc /usr'), '', 'a hardened step may write to the system');
-    assert.equal((await writable('. "$HOME" "${TMPDIR:-/tmp}"')).split('\n').length, 4, 'it has no place to write to');
-  }),
 ];

@@ -146,7 +146,7 @@ export const resourceMutants: readonly Mutant[] = [
   { wrong: 'sweeps what is to be kept', Executor: SweepsWhatIsKept, caughtBy: ['dispose.sweep-keep'] },
   { wrong: 'takes network none for host', Executor: WeakensNetwork, caughtBy: ['refusal.network-none'] },
   { wrong: 'drops a limit that it cannot set', Executor: DropsLimits, caughtBy: ['refusal.limit-memory'] },
-  { wrong: 'does not look at the profile', Executor: IgnoresProfile, caughtBy: ['refusal.profile-hardened'] },
+  { wrong: 'does not look at the profile', Executor: IgnoresProfile, caughtBy: ['prepare.profile-hardened'] },
   { wrong: 'refuses only after it has made something', Executor: RefusesTooLate, caughtBy: ['refusal.services'] },
   { wrong: 'accounts for nothing', Executor: CountsNothing, caughtBy: ['exit.usage'] },
   { wrong: 'puts files with a mode of its own', Executor: ForgetsModes, caughtBy: ['files.put'] },
