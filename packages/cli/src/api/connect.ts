@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { parseAddress } from '@ritmo/agent-core';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import type { connectionKeys } from '../options/groups.js';
@@ -32,14 +33,43 @@ export function tokenFor(settings: ConnectionSettings, env: Env, role: 'user' | 
   return findToken({ tokenFile: settings.tokenFile, dataDir, role });
 }
 
-/** PEM texts of the files that were named; RITMO_USAGE where one cannot be read, or holds something else. */
+/**
+ * PEM texts of the files that were named.
+ * @throws RITMO_USAGE where one cannot be read or holds something else, or certificate and key are no pair
+ */
 export async function readTls(settings: ConnectionSettings): Promise<Tls> {
   const [ca, cert, key] = await Promise.all([
     readPem(settings.caFile, 'CERTIFICATE'),
     readPem(settings.certFile, 'CERTIFICATE'),
     readPem(settings.keyFile, 'PRIVATE KEY'),
   ]);
+  assertPair(settings, cert, key);
   return { ca, cert, key };
+}
+
+function assertPair(
+  { certFile, keyFile }: ConnectionSettings,
+  cert: string | undefined,
+  key: string | undefined,
+): void {
+  if (cert === undefined && key === undefined) return;
+  if (cert === undefined || key === undefined) {
+    const [given, missing] = cert === undefined ? ['--key-file', '--cert-file'] : ['--cert-file', '--key-file'];
+    throw new RitmoError('RITMO_USAGE', `${given} was given without ${missing}.`, { hint: `Give ${missing} too.` });
+  }
+  if (belongTogether(cert, key)) return;
+  throw new RitmoError('RITMO_USAGE', `The key in ${keyFile} is not that of the certificate in ${certFile}.`, {
+    hint: 'The certificate of the client stands first in its file; its key must not be encrypted.',
+  });
+}
+
+function belongTogether(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    // OpenSSL finds no certificate, or no key, in what looks like one.
+    return false;
+  }
 }
 
 async function readPem(path: string | undefined, what: 'CERTIFICATE' | 'PRIVATE KEY'): Promise<string | undefined> {

@@ -102,14 +102,15 @@ async function* reading(body: AsyncIterable<Uint8Array>, url: string, signal: Ab
 function unreachable(error: unknown, url: string, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
   const reason = reasonOf(error);
-  return new RitmoError(
-    'RITMO_SERVER_UNREACHABLE',
-    `The API server at ${new URL(url).origin} does not answer: ${reason}.`,
-    {
-      cause: error,
-      hint: 'Check --api-server, and that the server runs; `ritmo-agent api-server` starts one here.',
-    },
-  );
+  const { origin, protocol } = new URL(url);
+  // A server tells who has no certificate no more than that, since TLS 1.3.
+  const mayWantCertificate = protocol === 'https:' && reason === known['ECONNRESET'];
+  return new RitmoError('RITMO_SERVER_UNREACHABLE', `The API server at ${origin} does not answer: ${reason}.`, {
+    cause: error,
+    hint: mayWantCertificate
+      ? 'Check --api-server; a server that demands a certificate of its clients needs --cert-file and --key-file.'
+      : 'Check --api-server, and that the server runs; `ritmo-agent api-server` starts one here.',
+  });
 }
 
 const known: Readonly<Record<string, string>> = {
