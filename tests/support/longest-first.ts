@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  * Run for minutes, the longest first. Vitest orders a fresh clone by the size of files, and these are short: a kit or
  * other tests are called in them. They would run last, one alone while the other workers have nothing left to do.
  */
-const minutesLong = [
+export const minutesLong = [
   'packages/executor-vm/test/conformance.int.test.ts',
   'packages/executor-process/test/conformance.int.test.ts',
   'packages/executor-docker/test/conformance.int.test.ts',

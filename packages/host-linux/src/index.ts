@@ -39,6 +39,7 @@ export { PrivateNetwork, type PrivateNetworkRequest, privateNameServer } from '.
 export { OrderedWriter } from './output/ordered-writer.js';
 export { findProgram } from './process/find-program.js';
 export { inheritedDescriptors } from './process/inherited-descriptors.js';
+export { auditArch, seccomp, type SeccompInstruction, seccompProgram } from './process/seccomp-program.js';
 export { findProgramPart, howItEndedPart } from './process/shell-parts.js';
 export { type StepCommand, stepFile } from './process/step-file.js';
 export { signalAll, signalPid, signalProcess } from './process/signal.js';

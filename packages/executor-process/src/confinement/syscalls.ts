@@ -1,5 +1,4 @@
-/** The architectures that a kernel tells apart, by the number that it gives a filter. */
-export const auditArch = { x64: 0xc000003e, ia32: 0x40000003, arm64: 0xc00000b7, arm: 0x40000028 } as const;
+import type { auditArch } from '@ritmo/host-linux';
 
 /** Calls of the same number everywhere: open_tree, move_mount and the fs… family, mount_setattr, quotactl_fd. */
 const mountsEverywhere = [428, 429, 430, 431, 432, 433, 442, 443, 467];

@@ -1,6 +1,7 @@
+import { auditArch } from '@ritmo/host-linux';
 import { describe, expect, it } from 'vitest';
 import { seccompFilter } from '../../src/confinement/seccomp.js';
-import { auditArch, missing, refused } from '../../src/confinement/syscalls.js';
+import { missing, refused } from '../../src/confinement/syscalls.js';
 
 const allow = 0x7fff0000;
 const eperm = 0x00050001;

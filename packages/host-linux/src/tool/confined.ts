@@ -41,6 +41,7 @@ const etcFiles = [
 export function startConfined(program: ConfinedProgram): ChildProcess {
   const { bubblewrap, user, inside, mark } = program;
   const at = mark.indexOf('=');
+  const filter = program.unsynced === true ? withoutSync(process.arch) : undefined;
   const args = [
     ...[
       '--unshare-user',
@@ -77,7 +78,7 @@ export function startConfined(program: ConfinedProgram): ChildProcess {
     ...Object.entries({ ...program.env, [mark.slice(0, at)]: mark.slice(at + 1) }).flatMap(([name, value]) => [
       ...['--setenv', name, value],
     ]),
-    ...(program.unsynced === true ? ['--seccomp', '5'] : []),
+    ...(filter === undefined ? [] : ['--seccomp', '5']),
     ...['--chdir', program.cwd],
   ];
   const argv = [...(program.enterNetwork ?? []), bubblewrap, '--args', '3', '--json-status-fd', '4', '--'];
@@ -86,12 +87,12 @@ export function startConfined(program: ConfinedProgram): ChildProcess {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', [mark.slice(0, at)]: mark.slice(at + 1) },
     detached: true,
     ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
-    stdio: [program.stdin ?? 'ignore', 'pipe', 'pipe', 'pipe', 'pipe', program.unsynced === true ? 'pipe' : 'ignore'],
+    stdio: [program.stdin ?? 'ignore', 'pipe', 'pipe', 'pipe', 'pipe', filter === undefined ? 'ignore' : 'pipe'],
   });
   child.on('error', () => undefined);
   // Through a descriptor: anybody on the host can read a command line.
   hand(child, 3, args.map((arg) => `${arg}\0`).join(''));
-  if (program.unsynced === true) hand(child, 5, withoutSync());
+  if (filter !== undefined) hand(child, 5, filter);
   return child;
 }
 
