@@ -44,7 +44,8 @@ async function counting(refused: (times: number) => void) {
       throw error;
     }
   };
-  const networks = await Networks.open({ docker: client, owner, addressRange: '10.231.0.0/16' }, true);
+  const settings = { docker: client, engine: 'Docker', owner, addressRange: '10.231.0.0/16' } as const;
+  const networks = await Networks.open(settings, true);
   if (typeof networks === 'string') throw new Error(networks);
   const names = async () => (await client.listNetworks(`dev.ritmo.owner=${owner}`)).map(({ name }) => name);
   return {

@@ -12,7 +12,8 @@ const count = 60;
 it(`has networks for ${count} jobs at once, each with addresses of its own, and leaves none of them`, async () => {
   const { client } = await findDaemon(undefined);
   const owner = `test-${randomUUID()}`;
-  const networks = await Networks.open({ docker: client, owner, addressRange: '10.231.0.0/16' }, true);
+  const settings = { docker: client, engine: 'Docker', owner, addressRange: '10.231.0.0/16' } as const;
+  const networks = await Networks.open(settings, true);
   if (typeof networks === 'string') throw new Error(networks);
   const label = `dev.ritmo.owner=${owner}`;
   try {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { ImageRequest, ServiceRequest } from '@ritmo/agent-core/executor';
 import { conformanceCases, type Group } from '@ritmo/executor-testkit';
@@ -8,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, expect, it } from 'vitest';
 import { findDaemon } from '../src/docker/address.js';
+import { Networks } from '../src/network/networks.js';
 import { expectClosedToOthers } from './support/closed-to-others.js';
 import { Worker } from './support/host.js';
 import { busyboxImage, makeBusyboxImage } from './support/images.js';
@@ -114,6 +116,31 @@ it('makes services known to the job and to each other by their names, and closes
   } finally {
     host.close();
   }
+});
+
+it('gives a job other addresses where somebody was faster', async () => {
+  const { client } = await findDaemon(address);
+  const list = client.listNetworks.bind(client);
+  const seenBefore = await list();
+  const settings = { docker: client, engine: 'Podman', addressRange: '10.231.0.0/16' } as const;
+  const opened: Networks[] = [];
+  const made: string[] = [];
+  try {
+    for (const name of ['faster', 'slower']) {
+      const networks = await Networks.open({ ...settings, owner: `test-${name}-${randomUUID()}` }, true);
+      if (typeof networks === 'string') throw new Error(networks);
+      opened.push(networks);
+      client.listNetworks = () => Promise.resolve(seenBefore);
+      made.push((await networks.ofJob(`${name}-${randomUUID().slice(0, 8)}`, 'job-1', false)).subnet);
+    }
+  } finally {
+    client.listNetworks = list;
+    for (const { id, subnets } of await list()) {
+      if (subnets.some((subnet) => made.includes(subnet))) await client.removeNetwork(id);
+    }
+    for (const networks of opened) await networks.close();
+  }
+  expect(new Set(made).size).toBe(2);
 });
 
 it('lets no build reach one that has services, and so a network of its own', () => expectClosedToOthers(worker));

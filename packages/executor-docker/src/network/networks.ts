@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JobId, RitmoError, type SandboxId } from '@ritmo/agent-core/executor';
-import type { DockerClient } from '../docker/client.js';
+import type { DaemonInfo, DockerClient } from '../docker/client.js';
 import { DockerError } from '../docker/error.js';
 import { labelNames, labelsOf, ownerMark } from '../job/names.js';
 import { BridgeRules } from './rules.js';
@@ -12,6 +12,7 @@ const sharedRole = 'shared-network';
 
 export interface NetworksSettings {
   readonly docker: DockerClient;
+  readonly engine: DaemonInfo['engine'];
   readonly owner: string;
   readonly addressRange: string;
 }
@@ -24,15 +25,18 @@ export class Networks {
   readonly #docker: DockerClient;
   readonly #owner: string;
   readonly #range: string;
+  /** Podman makes a bridge when its first container comes: until then no other engine sees that its subnet is taken. */
+  readonly #from: 'first' | 'last';
   readonly #rules: BridgeRules;
   #shared: Promise<string> | undefined;
   /** Making a network: one at a time, since each takes the first free subnet. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor({ docker, owner, addressRange }: NetworksSettings, rules: BridgeRules) {
+  private constructor({ docker, engine, owner, addressRange }: NetworksSettings, rules: BridgeRules) {
     this.#docker = docker;
     this.#owner = owner;
     this.#range = addressRange;
+    this.#from = engine === 'Podman' ? 'last' : 'first';
     this.#rules = rules;
   }
 
@@ -119,7 +123,7 @@ export class Networks {
     const used = (await this.#docker.listNetworks()).flatMap(({ subnets }) => subnets);
     let number = 0;
     let ruleTries = 0;
-    for (const subnet of freeSubnets(this.#range, bits, [...used, ...hostSubnets()])) {
+    for (const subnet of freeSubnets(this.#range, bits, [...used, ...hostSubnets()], this.#from)) {
       number += 1;
       try {
         await this.#docker.createNetwork({
@@ -142,7 +146,7 @@ export class Networks {
         }
         // Somebody else was faster, or uses the addresses in a way that the daemon alone sees.
         const again =
-          error instanceof DockerError && /overlap|already (exists|allocated)|conflict/i.test(error.message);
+          error instanceof DockerError && /overlap|already (exists|allocated|used)|conflict/i.test(error.message);
         if (!again || number > 500) throw error;
       }
     }

@@ -8,13 +8,18 @@ interface Range {
 }
 
 /** Subnets of a given size out of one range, none of them in use; chosen anew each time, so that nothing is kept. */
-export function* freeSubnets(range: string, bits: number, used: readonly string[]): Generator<string> {
+export function* freeSubnets(
+  range: string,
+  bits: number,
+  used: readonly string[],
+  from: 'first' | 'last' = 'first',
+): Generator<string> {
   const all = parse(range);
   const taken = used.flatMap((text) => (/^[\d.]+\/\d+$/.test(text) ? [parse(text)] : []));
   const size = 2 ** (32 - bits);
   const count = 2 ** (bits - all.bits);
   for (let i = 0; i < count; i++) {
-    const subnet = { first: all.first + i * size, bits };
+    const subnet = { first: all.first + (from === 'first' ? i : count - 1 - i) * size, bits };
     if (!taken.some((other) => overlap(subnet, other))) yield `${text(subnet.first)}/${bits}`;
   }
 }

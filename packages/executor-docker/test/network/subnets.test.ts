@@ -9,6 +9,13 @@ test('gives subnets of the range that nobody uses', () => {
   expect(found.at(-1)).toBe('10.231.31.224/27');
 });
 
+test('begins at either end, so that two engines of one host do not want the same', () => {
+  const used = ['10.231.31.224/27'];
+  const found = [...freeSubnets('10.231.0.0/19', 27, used, 'last')];
+  expect(found.slice(0, 2)).toEqual(['10.231.31.192/27', '10.231.31.160/27']);
+  expect(found.toReversed()).toEqual([...freeSubnets('10.231.0.0/19', 27, used)]);
+});
+
 test('gives none where all are taken', () => {
   expect([...freeSubnets('10.231.0.0/22', 27, ['10.0.0.0/8'])]).toEqual([]);
 });

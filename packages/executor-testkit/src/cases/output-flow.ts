@@ -54,7 +54,8 @@ export const outputFlowCases = [
       writer: {
         write: async (_, chunk) => {
           const text = Buffer.from(chunk).toString();
-          await sleep(context.ms(50));
+          // Far longer than what is left of a step that has printed its last takes to end.
+          await sleep(context.ms(1_000));
           taken += text;
         },
       },

@@ -16,7 +16,7 @@ export async function openFifoWay(opening: OpeningHost): Promise<OpenedWay> {
     memory.path,
   );
   const networks = await Networks.open(
-    { docker: daemon.client, owner: host.ownerId, addressRange: options.addressRange },
+    { docker: daemon.client, engine: daemon.info.engine, owner: host.ownerId, addressRange: options.addressRange },
     tried.sameNetwork,
   );
   try {
