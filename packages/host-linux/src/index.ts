@@ -1,4 +1,5 @@
 /** What executors share on a Linux host. Nothing here knows an executor by name. */
+export { type Claim, ClaimedFiles } from './archive/claimed-files.js';
 export { askedFor, isMeant, partsOf, staysInside } from './archive/claims.js';
 export { ArchiveFiles } from './archive/read-archive.js';
 export { fromSpool, Spool, type SpooledEntry } from './archive/spool.js';

@@ -10,7 +10,12 @@ const list = z.array(
   z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('file'), ...base, size: z.int().min(0), number: z.int().min(1), start: z.int().min(0) }),
     z.object({ kind: z.literal('link'), ...base, target: z.string() }),
-    z.object({ kind: z.literal('refused'), path: z.string(), why: z.string() }),
+    z.object({
+      kind: z.literal('refused'),
+      path: z.string(),
+      why: z.string(),
+      byRule: z.literal(true).exactOptional(),
+    }),
   ]),
 );
 

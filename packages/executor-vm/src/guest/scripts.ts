@@ -12,6 +12,8 @@ export const insidePaths = {
 const root = '/newroot';
 const group = '/sys/fs/cgroup/step';
 const bin = '/run/ritmo/bin';
+/** An emulated machine writes them in about a second. */
+const mostDirtyKiB = 256 * 1024;
 
 /**
  * The first process of a machine, from a root in memory with a static busybox. It loads modules, finds the four ports,
@@ -174,6 +176,15 @@ inspect() {
   path=$(nsenter -F -r${root} ${bin}/readlink -f /bin/sh)
   say "shell $number $(dd if=${root}$path bs=20 count=1 2>/dev/null | xxd -p)"
 }
+# Writes what the disk does not have yet, so that the host can read it there. Not where that is so much that an archive is
+# sooner here, nor where something is mounted over the workspace.
+settle() {
+  over=0
+  while read -r key at value; do case $at in ${root}/workspace | ${root}/workspace/*) over=$((over + 1)) ;; esac; done </proc/mounts
+  while read -r key value at; do [ "$key" = Dirty: ] && break; done </proc/meminfo
+  [ $over = 1 ] && [ "$value" -lt ${mostDirtyKiB} ] && sync
+  outcome settle
+}
 # $1 what ends the archive, $2 bytes of the list of names
 collect() {
   take "$2" >/run/list
@@ -212,6 +223,7 @@ while :; do
     # $a what ends the output, $b bytes of the command, $c most bytes of memory, $d most processes
     run) take "$b" >/stage/run/ritmo/step/command; rm -f /run/stopping; echo "$number $a $uid $gid $c $d" >&7 ;;
     stop) stop "$a" ;;
+    settle) settle ;;
     collect) collect "$a" "$b" ;;
     uncollect) read -r pid </run/collecting; kill -KILL "$pid" 2>/dev/null ;;
   esac

@@ -60,7 +60,8 @@ export class JobDisk {
 
   /**
    * Puts a file system with the workspace onto it: made by a process of the job's user that sees nothing else, since
-   * what is checked out is as hostile as what is built. From then on nothing of it is ever read on this host.
+   * what is checked out is as hostile as what is built. From then on nobody mounts it on this host, and no program reads
+   * it but our own reader of files.
    */
   async fill(signal: AbortSignal): Promise<void> {
     const { image, content, inside, bytes, user, mark, bubblewrap, mke2fs } = this.#settings;

@@ -14,7 +14,9 @@ import {
   stepFolder,
 } from '@ritmo/agent-core/executor';
 import { askedFor, fromSpool, Spool, type SpooledEntry, tarAround } from '@ritmo/host-linux';
+import { Unreadable } from '../ext4/unreadable.js';
 import { readCollected } from '../files/collect.js';
+import { collectFromDisk } from '../files/from-disk.js';
 import { keepTaken, takenBefore } from '../files/taken-out.js';
 import { insidePaths } from '../guest/scripts.js';
 import { runStep } from '../step/run-step.js';
@@ -135,8 +137,32 @@ export class VmSandbox implements Sandbox {
   }
 
   async #collect(request: CollectRequest, signal: AbortSignal): Promise<SpooledEntry[]> {
+    const spool = (this.#spool ??= new Spool(this.#job.folders.spool));
+    return (await this.#fromDisk(request, spool, signal)) ?? (await this.#fromGuest(request, spool, signal));
+  }
+
+  /** Reads the disk itself, once the guest has written all that it knows; undefined where that cannot be, or takes longer. */
+  async #fromDisk(request: CollectRequest, spool: Spool, signal: AbortSignal): Promise<SpooledEntry[] | undefined> {
+    const { machine, folders, host } = this.#usable();
+    // Whatever else is wrong with the machine is told by the archive that it is asked for then.
+    const settled = await machine.control.ask('settle').then(
+      () => true,
+      () => false,
+    );
+    signal.throwIfAborted();
+    if (!settled) return undefined;
+    try {
+      return await collectFromDisk(folders.disk, request, spool, signal);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      host.log.warn({ sandboxId: this.id, error: error.message }, 'The disk of a machine cannot be read from outside');
+      return undefined;
+    }
+  }
+
+  /** Has the guest send an archive. */
+  async #fromGuest(request: CollectRequest, spool: Spool, signal: AbortSignal): Promise<SpooledEntry[]> {
     const { control, data } = this.#usable().machine;
-    this.#spool ??= new Spool(this.#job.folders.spool);
     const mark = randomBytes(16).toString('hex');
     const list = Buffer.from(
       askedFor(request.include)
@@ -149,7 +175,7 @@ export class VmSandbox implements Sandbox {
     const stop = () => control.tell('uncollect');
     signal.addEventListener('abort', stop, { once: true });
     try {
-      const entries = await readCollected(data, mark, request, this.#spool);
+      const entries = await readCollected(data, mark, request, spool);
       await sent;
       signal.throwIfAborted();
       return entries;

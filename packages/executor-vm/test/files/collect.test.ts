@@ -100,6 +100,17 @@ describe('an archive that a guest sends', () => {
     expect(readdirSync(join(folder, 'spool'))).toEqual(['1']);
   });
 
+  it('says that .git is left out where a pattern means all, and only there', async () => {
+    const sent = await archive([
+      [{ name: './.git/config' }, 'secret'],
+      [{ name: './file' }, 'text'],
+    ]);
+    const note = { kind: 'refused', path: '.git', why: 'a pattern must name it', byRule: true };
+    const found = await collect(sent, { dotfiles: true });
+    expect(found.map((entry) => (entry.kind === 'refused' ? entry : entry.path))).toEqual([note, 'file']);
+    expect((await collect(sent, { include: ['file'] })).map(({ path }) => path)).toEqual(['file']);
+  });
+
   it('counts the first of two files of one name', async () => {
     const found = await collect(
       await archive([

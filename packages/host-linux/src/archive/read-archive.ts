@@ -1,40 +1,32 @@
 import type { Readable } from 'node:stream';
 import { type CollectedEntry, type CollectRequest, RitmoError } from '@ritmo/agent-core/executor';
 import { extract, type Headers } from 'tar-stream';
-import { Globs } from '../files/globs.js';
+import { type Claim, ClaimedFiles, tooMuch } from './claimed-files.js';
+import { partsOf } from './claims.js';
 import { PaxNames } from './pax-names.js';
-import { isMeant, partsOf, staysInside } from './claims.js';
-import { fromSpool, type Spool, type SpooledAt, type SpooledEntry, type SpoolFile } from './spool.js';
+import type { Spool, SpooledEntry } from './spool.js';
 
 /** One character a byte: names need not be UTF-8. The types of the library do not know the option. */
 const bytesAsNames: object = { filenameEncoding: 'latin1' };
 /** A sparse file is many zeros in an archive: more than this nobody waits for. */
 const mostSkipped = 256 * 1024 * 1024 * 1024;
+const kinds: Readonly<Record<string, Claim['kind']>> = {
+  file: 'file',
+  'contiguous-file': 'file',
+  symlink: 'link',
+  link: 'again',
+};
 
-interface Kept {
-  readonly name: string;
-  readonly entry: SpooledEntry;
-}
-
-/**
- * Takes what the patterns mean out of archives that are a build's claim. They may hold anything: no name in them becomes
- * one of this host, what is no file or link is refused, and reading ends at the request's limits.
- */
+/** Takes what the patterns mean out of archives that are a build's claim, which may hold anything. */
 export class ArchiveFiles {
-  readonly #globs: Globs;
-  readonly #request: CollectRequest;
+  readonly #files: ClaimedFiles;
   readonly #spool: Spool;
   readonly #strip: number;
-  readonly #kept = new Map<string, Kept>();
-  readonly #bodies = new Map<string, SpooledAt & { readonly size: number }>();
-  #files = 0;
-  #bytes = 0;
   #skipped = 0;
 
   /** The first `strip` names of each path are not the build's. */
   constructor(request: CollectRequest, spool: Spool, strip = 0) {
-    this.#globs = new Globs(request);
-    this.#request = request;
+    this.#files = new ClaimedFiles(request, spool);
     this.#spool = spool;
     this.#strip = strip;
   }
@@ -46,7 +38,9 @@ export class ArchiveFiles {
       const names = new PaxNames();
       source.once('error', (error) => names.destroy(error));
       for await (const entry of source.pipe(names).pipe(extract(bytesAsNames))) {
-        await this.#take(named(entry.header, names), entry as AsyncIterable<Uint8Array>, bodies);
+        const claim = this.#claim(named(entry.header, names));
+        const body = entry as AsyncIterable<Uint8Array>;
+        if (claim === undefined || !(await this.#files.take(claim, body, bodies))) await this.#skip(body);
       }
     } catch (error) {
       if (error instanceof RitmoError) throw error;
@@ -58,64 +52,26 @@ export class ArchiveFiles {
 
   /** Of all archives, sorted by path. */
   entries(): CollectedEntry[] {
-    return this.spooled().map((entry) => fromSpool(this.#spool.folder, entry));
+    return this.#files.entries();
   }
 
   /** The same as JSON. */
   spooled(): SpooledEntry[] {
-    const order = (a: Kept, b: Kept) => Buffer.compare(Buffer.from(a.name, 'latin1'), Buffer.from(b.name, 'latin1'));
-    return [...this.#kept.values()].toSorted(order).map(({ entry }) => entry);
+    return this.#files.spooled();
   }
 
-  async #take(header: Headers, body: AsyncIterable<Uint8Array>, bodies: SpoolFile): Promise<void> {
-    const parts = partsOf(header.name)?.slice(this.#strip);
-    if (parts === undefined || parts.length === 0 || header.type === 'directory') return this.#skip(body);
-    const name = parts.join('/');
-    const bytes = Buffer.from(name, 'latin1');
-    const shown = bytes.toString();
-    const inside = shown.split('/');
-    // A name that comes twice is a lie; the first counts.
-    if (!isMeant(this.#globs, inside) || this.#kept.has(name)) return this.#skip(body);
-    const base = {
-      path: shown,
-      ...(Buffer.from(shown).equals(bytes) ? {} : { pathBytes: bytes.toString('base64') }),
-      mode: (header.mode ?? 0) & 0o777,
-      mtimeMs: header.mtime?.getTime() ?? 0,
+  #claim({ name, type, mode, mtime, size, linkname }: Headers): Claim | undefined {
+    const [inside, target] = [name, linkname ?? ''].map((each) => partsOf(each)?.slice(this.#strip).join('/'));
+    if (inside === undefined || type === 'directory') return undefined;
+    const kind = kinds[type ?? 'file'] ?? 'special';
+    return {
+      name: inside,
+      kind,
+      mode: mode ?? 0,
+      mtimeMs: mtime?.getTime() ?? 0,
+      size: size ?? 0,
+      target: kind === 'again' ? (target ?? '') : (linkname ?? ''),
     };
-    this.#count(header.type === 'file' ? (header.size ?? 0) : 0);
-    const keep = (entry: SpooledEntry) => void this.#kept.set(name, { name, entry });
-    const refuse = (why: string) => keep({ kind: 'refused', path: shown, why: `${shown} was not collected: ${why}.` });
-    if (header.type === 'symlink') {
-      const target = Buffer.from(header.linkname ?? '', 'latin1').toString();
-      if (staysInside(inside, target)) keep({ kind: 'link', ...base, target });
-      else refuse(`it is a link that leaves the workspace, to ${target}`);
-    } else if (header.type === 'file' || header.type === 'contiguous-file') {
-      const size = header.size ?? 0;
-      const spooled = { ...(await bodies.take(body)), size };
-      this.#bodies.set(name, spooled);
-      keep({ kind: 'file', ...base, ...spooled });
-      return undefined;
-    } else if (header.type === 'link') {
-      const other = this.#bodies.get(
-        partsOf(header.linkname ?? '')
-          ?.slice(this.#strip)
-          .join('/') ?? '',
-      );
-      if (other === undefined) refuse('it is another name of a file that is not collected');
-      else {
-        this.#count(other.size, 0);
-        keep({ kind: 'file', ...base, ...other });
-      }
-    } else refuse('it is a device, a FIFO or a socket');
-    return this.#skip(body);
-  }
-
-  #count(bytes: number, files = 1): void {
-    this.#files += files;
-    this.#bytes += bytes;
-    const { maxFiles, maxBytes } = this.#request;
-    if (this.#files > maxFiles) throw tooMuch(`more than ${maxFiles} files`);
-    if (this.#bytes > maxBytes) throw tooMuch(`more than ${maxBytes} bytes`);
   }
 
   async #skip(body: AsyncIterable<Uint8Array>): Promise<void> {
@@ -125,8 +81,6 @@ export class ArchiveFiles {
     }
   }
 }
-
-const tooMuch = (what: string) => new RitmoError('RITMO_ARTIFACT_LIMIT', `The patterns match ${what}.`);
 
 /** The header with the bytes of its names, one character each. */
 function named(header: Headers & { readonly pax?: unknown }, names: PaxNames): Headers {

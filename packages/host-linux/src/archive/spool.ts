@@ -69,7 +69,7 @@ interface SpooledBase {
 export type SpooledEntry =
   | (SpooledBase & SpooledAt & { readonly kind: 'file'; readonly size: number })
   | (SpooledBase & { readonly kind: 'link'; readonly target: string })
-  | { readonly kind: 'refused'; readonly path: string; readonly why: string };
+  | { readonly kind: 'refused'; readonly path: string; readonly why: string; readonly byRule?: true };
 
 /** The entry, whose body lies in the spool of this folder. */
 export function fromSpool(folder: string, spooled: SpooledEntry): CollectedEntry {
