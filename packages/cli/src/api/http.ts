@@ -104,7 +104,7 @@ function unreachable(error: unknown, url: string, signal: AbortSignal): unknown 
   const reason = reasonOf(error);
   const { origin, protocol } = new URL(url);
   // A server tells who has no certificate no more than that, since TLS 1.3.
-  const mayWantCertificate = protocol === 'https:' && reason === known['ECONNRESET'];
+  const mayWantCertificate = protocol === 'https:' && closed.includes(codeOf(error) ?? '');
   return new RitmoError('RITMO_SERVER_UNREACHABLE', `The API server at ${origin} does not answer: ${reason}.`, {
     cause: error,
     hint: mayWantCertificate
@@ -112,6 +112,8 @@ function unreachable(error: unknown, url: string, signal: AbortSignal): unknown 
       : 'Check --api-server, and that the server runs; `ritmo-agent api-server` starts one here.',
   });
 }
+
+const closed = ['ECONNRESET', 'UND_ERR_SOCKET'];
 
 const known: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
@@ -131,14 +133,23 @@ const known: Readonly<Record<string, string>> = {
 
 /** Whether nothing came for as long as the call allows, which need not mean that the server is gone. */
 export function isSilence(error: unknown): boolean {
-  const cause: unknown = error instanceof RitmoError ? error.cause : undefined;
-  const code: unknown = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = error instanceof RitmoError ? codeOf(error.cause) : undefined;
   return code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT';
 }
 
 export function reasonOf(error: unknown): string {
-  const inner: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  const inner = firstOf(error);
   if (!(inner instanceof Error)) return String(inner);
-  const code = 'code' in inner && typeof inner.code === 'string' ? inner.code : undefined;
+  const code = codeOf(inner);
   return (code === undefined ? undefined : known[code]) ?? (inner.message || code || inner.name);
+}
+
+/** Of a name with several addresses each has failed. */
+function firstOf(error: unknown): unknown {
+  return error instanceof AggregateError ? error.errors[0] : error;
+}
+
+function codeOf(error: unknown): string | undefined {
+  const inner = firstOf(error);
+  return inner instanceof Error && 'code' in inner && typeof inner.code === 'string' ? inner.code : undefined;
 }

@@ -108,7 +108,9 @@ export class Volume {
   target(link: Inode): string {
     if (link.short !== undefined) return link.short.toString('latin1');
     demand(link.size <= mostLinkBytes, 'a link that is too long');
-    return [...this.content(link)].map((chunk) => chunk.toString('latin1')).join('');
+    let target = '';
+    for (const chunk of this.content(link)) target += chunk.toString('latin1');
+    return target;
   }
 
   *#chunks({ size, extents }: Inode, buffer: () => Buffer): Generator<Buffer> {
