@@ -85,17 +85,21 @@ it('holds services to their limits, and shows them nothing of the job that they 
 });
 
 it('says what a service printed when it ends at once, or does not become ready', async () => {
-  for (const [script, how] of [
-    ['echo its last words; exit 3', 'ended with code 3'],
-    ['echo its last words; sleep 600', 'did not become ready'],
+  const tcpPort = 7000;
+  // Its time is over when this is asked, which lasts until the service has ended.
+  const asks = ['/bin/sh', '-c', ': > /asked; sleep 600'];
+  const waits = 'until [ -e /asked ]; do sleep 0.05; done';
+  for (const [script, ready, how] of [
+    ['echo its last words; exit 3', { tcpPort, timeoutMs: 20_000 }, 'ended with code 3'],
+    [`${waits}; echo its last words; exit 3`, { command: asks, timeoutMs: 1 }, 'ended with code 3'],
+    ['echo its last words; sleep 600', { tcpPort, timeoutMs: 1_000 }, 'did not become ready in time'],
   ] as const) {
     const before = worker.residue();
     worker.notes.length = 0;
-    const ready = { tcpPort: 7000, timeoutMs: 1_000 };
     const box = worker.box({ services: [service('db', script, { ready })] });
     await expect(box).rejects.toMatchObject({
       code: 'RITMO_SERVICE_FAILED',
-      message: `The service db ${how === 'did not become ready' ? 'did not become ready in time' : how}.`,
+      message: `The service db ${how}.`,
     });
     expect(worker.notes).toContain('db: its last words');
     expect(worker.residue()).toEqual(before);

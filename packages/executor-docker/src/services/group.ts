@@ -93,13 +93,16 @@ export class ServiceGroup implements AsyncDisposable {
   async #ready(service: ServiceRequest, id: string, network: string, scope: PrepareScope): Promise<void> {
     const { docker, clock } = this.#job.host;
     const until = clock.monotonic() + (service.ready?.timeoutMs ?? 0);
+    let late = false;
     for (;;) {
       scope.signal.throwIfAborted();
       const state = await docker.inspectContainer(id);
       if (state?.running !== true)
         throw await this.#failed(service, id, `ended with code ${state?.exitCode ?? '?'}`, scope);
+      if (late) throw await this.#failed(service, id, 'did not become ready in time', scope);
       if (await this.#answers(service, id, state.addresses[network] ?? '', scope.signal)) break;
-      if (clock.monotonic() > until) throw await this.#failed(service, id, 'did not become ready in time', scope);
+      // Looked at once more: one that has ended meanwhile is told as ended.
+      late = clock.monotonic() > until;
       await clock.sleep(lookMs, scope.signal);
     }
     if (service.ready !== undefined) scope.progress(`Service ${service.name} is ready.`);
