@@ -30,10 +30,9 @@ it('says how a limit of disk is kept', async () => {
 
 it('ends a step that fills its workspace where no volume holds it, and goes on with the next', async () => {
   await using box = await watched.box({ limits: { diskBytes: 32 * MiB } });
-  const { exit, text } = await box.sh(fill('big'));
-  expect(text).toBe('written\n');
+  const { exit } = await box.sh(fill('big'));
   expect(exit).toMatchObject({ status: 'signalled', signal: 'SIGKILL', limit: 'disk' });
-  expect((await box.sandbox.usage(signal)).diskBytes).toBeGreaterThanOrEqual(64 * MiB);
+  expect((await box.sandbox.usage(signal)).diskBytes).toBeGreaterThan(32 * MiB);
   expect((await box.sh('rm big; exit 7')).exit).toEqual({ status: 'exited', code: 7 });
 });
 

@@ -107,10 +107,10 @@ it('shows of the host what the policy of the operator names, and read-only unles
     });
     await using box = await bound.box();
     const script = `cat /srv/one/file; echo x > /srv/one/file; echo changed > ${folder}/two/file; ls ${folder}`;
-    const { text } = await box.sh(script);
-    expect(text).toMatch(/^one$/m);
+    const { text, stdout } = await box.sh(script);
+    expect(stdout).toMatch(/^one$/m);
     expect(text).toContain('Read-only file system');
-    expect(text).toMatch(/^two$/m);
+    expect(stdout).toMatch(/^two$/m);
     expect(await readFile(join(folder, 'two/file'), 'utf8')).toBe('changed\n');
     expect(await readFile(join(folder, 'one/file'), 'utf8')).toBe('one\n');
   } finally {
@@ -125,13 +125,13 @@ it('shows of the host what the policy of the operator names, and read-only unles
 
 it('under the profile hardened runs as nobody in particular, on a read-only root, with no capability', async () => {
   await using box = await worker.box({ profile: 'hardened' });
-  const { exit, text } = await box.sh(
+  const { exit, text, stdout } = await box.sh(
     'id -u; grep CapEff /proc/self/status; echo x > /x; echo x > file && echo x > /tmp/file && echo x > "$HOME/file" && echo fine',
   );
-  expect(Number(text.split('\n')[0])).toBeGreaterThanOrEqual(1_000);
-  expect(text).toMatch(/CapEff:\s0000000000000000/);
+  expect(Number(stdout.split('\n')[0])).toBeGreaterThanOrEqual(1_000);
+  expect(stdout).toMatch(/CapEff:\s0000000000000000/);
   expect(text).toMatch(/Read-only file system/);
-  expect(text).toMatch(/^fine$/m);
+  expect(stdout).toMatch(/^fine$/m);
   expect(exit).toEqual({ status: 'exited', code: 0 });
 });
 

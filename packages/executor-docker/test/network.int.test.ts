@@ -61,7 +61,7 @@ it('lets no build reach another', async () => {
   await using other = await worker.box();
   const listening = one.start('hostname -i; echo ready; nc -l -p 7000 -e echo other', {}, 0);
   await listening.printed('ready');
-  const address = listening.seen.text.split('\n')[0]?.trim() ?? '';
+  const address = listening.seen.stdout.split('\n')[0]?.trim() ?? '';
   expect(address).toMatch(/^10\.231\./);
   expect((await one.sandbox.usage(new AbortController().signal)).cpuMs).toBeGreaterThan(0);
   expect((await other.sh(reach(address, 7000))).text).not.toContain('other');

@@ -15,7 +15,7 @@ export async function expectClosedToOthers(worker: Worker): Promise<void> {
   const asksItself = 'until nc -w 2 $(hostname -i) 7000 </dev/null; do :; done';
   const listening = one.start(`hostname -i; ${serve} ${asksItself}; echo ready; wait`, {}, 0);
   await listening.printed('ready');
-  const address = listening.seen.text.split('\n')[0]?.trim() ?? '';
+  const address = listening.seen.stdout.split('\n')[0]?.trim() ?? '';
   expect(address).toMatch(/^10\.231\./);
   for (const from of [withServices, { network: 'isolated' } as const]) {
     await using other = await worker.box(from);

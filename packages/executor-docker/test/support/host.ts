@@ -174,11 +174,14 @@ export class Box implements AsyncDisposable {
 
   #follow(graceMs: number, run: (scope: StepScope) => Promise<StepExit>) {
     const controller = new AbortController();
-    const seen = { text: '' };
+    /** In the text stdout and stderr may stand in any order: each comes by a way of its own. */
+    const seen = { text: '', stdout: '' };
     const waiting = new Set<() => void>();
     const output: StepScope['output'] = {
-      write: (_, bytes) => {
-        seen.text += Buffer.from(bytes).toString();
+      write: (stream, bytes) => {
+        const text = Buffer.from(bytes).toString();
+        seen.text += text;
+        if (stream === 'stdout') seen.stdout += text;
         for (const look of waiting) look();
       },
     };
@@ -202,10 +205,13 @@ export class Box implements AsyncDisposable {
     };
   }
 
-  async sh(script: string, env: Record<string, string> = {}): Promise<{ exit: StepExit; text: string }> {
+  async sh(
+    script: string,
+    env: Record<string, string> = {},
+  ): Promise<{ exit: StepExit; text: string; stdout: string }> {
     const step = this.start(script, env);
     const exit = await step.exit;
-    return { exit, text: step.seen.text };
+    return { exit, ...step.seen };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
