@@ -53,7 +53,7 @@ it('ends the container of a requeue job when there is no sign of an agent, and n
 
 it('ends a container at its deadline when no agent takes it up', async () => {
   await using worker = await Worker.open();
-  const box = await worker.box({ deadlineMs: 4_000 });
+  const box = await worker.box({ deadlineMs: 14_000 });
   const step = box.start('echo ready; sleep 600');
   await step.printed('ready');
   await box.sandbox.detach?.();
@@ -66,13 +66,14 @@ it('ends a container at its deadline when no agent takes it up', async () => {
 
 it('finds and removes strays of its own installation while it runs, and leaves open sandboxes alone', async () => {
   await using worker = await Worker.open({ sweepMs: 300 });
-  await worker.executor.sweep(new Set(), AbortSignal.timeout(60_000));
   await using box = await worker.box();
   const { client } = await findDaemon(undefined);
   const labels = { 'dev.ritmo.owner': worker.host.ownerId, 'dev.ritmo.sandbox': 'stray-1' };
   const spec = { Image: 'ritmo-test/busybox:1', Cmd: ['/bin/sleep', '600'], Labels: labels };
   const id = await client.createContainer(spec, AbortSignal.timeout(60_000));
   await client.startContainer(id);
-  await client.waitForExit(id, 'started', AbortSignal.timeout(60_000));
+  // Kept at the start, and taken up by nobody.
+  await worker.executor.sweep(new Set([box.sandbox.id, 'stray-1']), AbortSignal.timeout(60_000));
+  while ((await client.inspectContainer(id)) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
   expect((await box.sh('echo lives')).text).toBe('lives\n');
 });

@@ -16,7 +16,7 @@ beforeAll(async () => {
   daemon = await startRemoteDaemon();
   await makeBusyboxImage(daemon.address);
   worker = await Worker.open({ address: daemon.address });
-}, 120_000);
+});
 afterAll(async () => {
   await worker[Symbol.asyncDispose]();
   await daemon[Symbol.asyncDispose]();
@@ -39,7 +39,7 @@ it('ends the job when a step kills the shell around it, and when it freezes it',
   await breaks(killed, `${wrapper}; kill -KILL $parent; sleep 600`);
   await using frozen = await worker.box();
   await breaks(frozen, `${wrapper}; kill -STOP $parent; exit 0`);
-}, 60_000);
+});
 
 it('ends the job when a step ends what holds its container open', async () => {
   await using box = await worker.box();
@@ -92,7 +92,7 @@ it('stops a build that ignores SIGTERM, has sessions of its own and has taken al
   step.abort({ reason: 'user' });
   expect(await step.exit).toEqual({ status: 'cancelled', reason: 'user', forced: true });
   expect((await box.sh('ps | grep -c "[s]leep 600$"; exit 4')).exit).toEqual({ status: 'exited', code: 4 });
-}, 60_000);
+});
 
 it('writes through no link that a step has put in the way', async () => {
   await using box = await worker.box();
@@ -180,7 +180,7 @@ it('ends a container whose agent was killed, at once; the next agent removes con
   expect(next.residue().map((line) => line.split(' ')[0])).toContain('volume');
   const swept = await next.executor.sweep(new Set(), AbortSignal.timeout(60_000));
   expect(swept).toEqual({ removed: ['left-1'], failed: [] });
-}, 60_000);
+});
 
 it('ends a container at its deadline, although its agent is there', async () => {
   await using box = await worker.box({ deadlineMs: 2_000 });

@@ -58,7 +58,7 @@ export async function startDaemon(dockerd: string, kind: NetworkKind = 'own'): P
     kill: () => end(daemon, 'SIGKILL'),
     restart: async () => {
       // What a daemon that was killed left behind is in the way of the next; the shims keep the containers.
-      for (const pid of processesOf(folder, '/containerd.toml')) process.kill(pid, 'SIGKILL');
+      for (const pid of processesOf(folder, '/containerd.toml')) kill(pid);
       const stale = ['docker.sock', 'pid', 'exec/containerd/containerd.pid'];
       for (const name of stale) await rm(join(folder, name), { force: true });
       daemon = start(dockerd, folder, socket, network);
@@ -100,7 +100,7 @@ async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> 
 
 async function stop(daemon: ChildProcess, folder: string, network: DaemonNetwork): Promise<void> {
   await end(daemon, 'SIGTERM');
-  for (const pid of processesOf(folder)) process.kill(pid, 'SIGKILL');
+  for (const pid of processesOf(folder)) kill(pid);
   for (let paths = mountsBelow(folder); paths.length > 0; paths = mountsBelow(folder)) {
     for (const path of paths) await once(spawn('umount', ['-l', path], { stdio: 'ignore' }), 'exit');
   }
@@ -137,6 +137,15 @@ function processesOf(folder: string, words = ''): number[] {
       return [];
     }
   });
+}
+
+/** Kills a process that was found before: it may have ended since. */
+export function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** Whether a daemon there answers calls: it listens long before. */

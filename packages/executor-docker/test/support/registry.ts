@@ -25,6 +25,10 @@ export class Registry implements AsyncDisposable {
 
   static async start(auth: boolean): Promise<Registry> {
     const folder = await mkdtemp(join(tmpdir(), 'ritmo-registry-'));
+    if (auth) {
+      const { stdout } = await run('htpasswd', ['-Bbn', user.username, user.password]);
+      await writeFile(join(folder, 'htpasswd'), stdout);
+    }
     const address = `127.0.0.1:${await freePort()}`;
     const config = {
       version: '0.1',
@@ -34,10 +38,6 @@ export class Registry implements AsyncDisposable {
       ...(auth ? { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } } : {}),
     };
     await writeFile(join(folder, 'config.yml'), JSON.stringify(config));
-    if (auth) {
-      const { stdout } = await run('htpasswd', ['-Bbn', user.username, user.password]);
-      await writeFile(join(folder, 'htpasswd'), stdout);
-    }
     const child = spawn('docker-registry', ['serve', join(folder, 'config.yml')], { stdio: 'ignore' });
     const registry = new Registry(address, folder, child);
     while (!(await registry.#answers())) {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,7 +8,7 @@ import { get as getPlain } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { daemonEnvironment, findDockerd } from './daemon.js';
+import { daemonEnvironment, findDockerd, kill } from './daemon.js';
 import { type DaemonNetwork, openNetwork } from './daemon-network.js';
 import { freePort } from './registry.js';
 
@@ -33,8 +34,8 @@ export async function startRemoteDaemon(certificates?: Certificates): Promise<Re
   const dockerd = findDockerd();
   if (dockerd === undefined) throw new Error('this test starts a dockerd, which needs root');
   const folder = await mkdtemp(join(tmpdir(), 'dockerd-remote-'));
+  const network = openNetwork('bridge', `rtmt${randomBytes(5).toString('hex')}`);
   const port = await freePort();
-  const network = openNetwork('bridge', `rtmt${port}`);
   const tls = certificates === undefined ? [] : tlsOptions();
   const args = [
     ...['--host', `tcp://127.0.0.1:${port}`, '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
@@ -79,7 +80,7 @@ function tlsOptions(): string[] {
 async function stop(daemon: ChildProcess, folder: string, network: DaemonNetwork): Promise<void> {
   await end(daemon, 'SIGTERM');
   // Its mounts go with the last process of its namespace.
-  for (const pid of processesOf(folder)) process.kill(pid, 'SIGKILL');
+  for (const pid of processesOf(folder)) kill(pid);
   network[Symbol.dispose]();
   await rm(folder, { recursive: true, force: true });
 }
