@@ -23,6 +23,8 @@ export interface StepOptions {
   readonly stop?: StepScope['stop'];
   readonly signal?: AbortSignal;
   readonly writer?: OutputWriter;
+  /** Milliseconds that it may take before the time scale; 20,000 by default. */
+  readonly limitMs?: number;
 }
 
 /** A step that runs. `exit` is bounded: it rejects when the step does not settle. */
@@ -86,7 +88,7 @@ export class TestSandbox {
         output: options.writer ?? output,
       },
     );
-    const exit = within('the step', this.#ms(20_000), run).finally(() => output.settle());
+    const exit = within('the step', this.#ms(options.limitMs ?? 20_000), run).finally(() => output.settle());
     exit.catch(() => undefined);
     return { output, exit, abort: (cause) => controller.abort(cause) };
   }

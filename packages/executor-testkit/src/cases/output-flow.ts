@@ -6,6 +6,8 @@ import { caseOf } from '../case.js';
 
 const output = caseOf('output');
 const mebibyte = 2 ** 20;
+/** A write for each of many chunks, and each waits. */
+const limitMs = 60_000;
 
 export const outputFlowCases = [
   output(
@@ -25,6 +27,7 @@ export const outputFlowCases = [
       let overlapping = 0;
       let sampledAt = 0;
       const { exit } = await box.sh(`head -c ${64 * mebibyte} /dev/zero`, {
+        limitMs,
         writer: {
           write: async (_, chunk) => {
             writing += 1;
@@ -44,7 +47,7 @@ export const outputFlowCases = [
       assert.equal(overlapping, 0, 'the writer was written to before it had taken the last chunk');
       assert.ok(peak < 24 * mebibyte, `${Math.round(peak / mebibyte)} MiB of output were waiting in memory`);
     },
-    { limitMs: 60_000 },
+    { limitMs },
   ),
 
   output('settled-after-writes', 'settles only after the writer has taken everything', async (context) => {

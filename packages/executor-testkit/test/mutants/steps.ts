@@ -19,7 +19,7 @@ class LeaksWhenCancelled extends Tree {
 
 class KillsLater extends Tree {
   override end(): Promise<number> {
-    setImmediate(() => setTimeout(() => void super.end('exit'), 300));
+    setImmediate(() => setTimeout(() => void super.end('exit'), 3_000));
     return Promise.resolve(0);
   }
 }
