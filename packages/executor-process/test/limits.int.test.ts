@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sh, Workbench } from './support/bench.js';
 
@@ -79,7 +80,8 @@ describe.runIf(process.getuid?.() === 0)('a limit', () => {
   });
 
   it('leaves no control group behind', async () => {
-    const sandbox = await bench.sandbox({ limits: { pids: 50 } });
+    // Unlike that of any other bench.
+    const sandbox = await bench.sandbox({ sandboxId: randomUUID(), limits: { pids: 50 } });
     await sh(sandbox, 'sleep 600 & exit 3');
     await sandbox[Symbol.asyncDispose]();
     const { groups } = controlGroups(sandbox.id);

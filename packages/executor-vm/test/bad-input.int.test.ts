@@ -62,14 +62,14 @@ describe('a template that another QEMU has made', () => {
 
 describe('a guest that never says hello', () => {
   it.each([
-    ['that waits for ever', () => tinyKernel(), 'say hello within 2 s'],
-    ['whose kernel is none', () => Buffer.alloc(100_000, 'no kernel'), 'ended by itself'],
-  ])('ends the job with its reason: one %s', async (_what, kernel, said) => {
+    ['that waits for ever', () => tinyKernel(), { bootTimeoutMs: 2_000 }, 'say hello within 2 s'],
+    ['whose kernel is none', () => Buffer.alloc(100_000, 'no kernel'), {}, 'ended by itself'],
+  ])('ends the job with its reason: one %s', async (_what, kernel, options, said) => {
     await using bench = await Workbench.open({
       cacheDir,
       kernel: kernelOf(kernel()),
       accelerator: 'tcg',
-      bootTimeoutMs: 2_000,
+      ...options,
     });
     await expect(bench.sandbox({ network: 'none' })).rejects.toMatchObject({
       code: 'RITMO_SANDBOX_BROKEN',

@@ -44,7 +44,9 @@ describe('machines that are restored from one template', () => {
     const box = await bench.sandbox({ network: 'none' });
     expect((await sh(box, 'echo "$TOKEN" > token; sync; cat token', [], { TOKEN: secret })).stdout).toBe(`${secret}\n`);
     await box[Symbol.asyncDispose]();
-    for (const folder of readdirSync(join(cacheDir, 'templates'))) {
+    // With a dot in its name it is being made, for another test.
+    const made = readdirSync(join(cacheDir, 'templates')).filter((name) => !name.includes('.'));
+    for (const folder of made) {
       for (const name of ['memory', 'state'])
         expect(readFileSync(join(cacheDir, 'templates', folder, name)).includes(secret)).toBe(false);
     }

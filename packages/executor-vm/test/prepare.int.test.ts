@@ -50,6 +50,12 @@ describe('vm prepare', () => {
     expect(box.description).toContain('restored from a template');
     expect((await sh(box, 'uname -r')).stdout).toContain('cloud-amd64');
     await box[Symbol.asyncDispose]();
+    for (const name of ['boot', 'templates', 'images']) {
+      const made = readdirSync(join(folder, 'cache', name));
+      expect(made).not.toEqual([]);
+      // Nothing is left of what was being made.
+      expect(made.filter((each) => /^new-|\.[0-9a-f-]{36}$/.test(each))).toEqual([]);
+    }
   });
 
   it('takes a folder in which a package is unpacked', async () => {
