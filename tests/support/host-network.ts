@@ -42,6 +42,9 @@ export class HostService implements AsyncDisposable {
   }
 }
 
+/** Bound of a hook that opens one: whoever has it may keep it for all tests of a file. */
+export const outsideMs = 600_000;
+
 /**
  * A stand-in for the world: another network namespace behind a cable, and a server in it, TCP and UDP on one port. A
  * `bridged` one is behind a bridge of this host, as containers are. There is one of each kind at a time on a host, as its

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Sandbox } from '@ritmo/agent-core/executor';
 import { findByUser, findNetworkTools } from '@ritmo/host-linux';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addressesOfHost, HostService, ip, Outside } from '../../../tests/support/host-network.js';
+import { addressesOfHost, HostService, ip, Outside, outsideMs } from '../../../tests/support/host-network.js';
 import { sh, Workbench } from './support/bench.js';
 
 const root = process.getuid?.() === 0;
@@ -18,6 +18,14 @@ for a in $1; do
 done
 wait`;
 
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return 'ended';
+  }
+}
+
 describe.runIf(root)('with network isolated', () => {
   let service: HostService;
   let outside: Outside;
@@ -25,8 +33,10 @@ describe.runIf(root)('with network isolated', () => {
   let sandbox: Sandbox;
 
   beforeAll(async () => {
-    service = await new HostService().open();
     outside = await new Outside().open();
+  }, outsideMs);
+  beforeAll(async () => {
+    service = await new HostService().open();
     bench = await Workbench.open();
     sandbox = await bench.sandbox({ network: 'isolated' });
   });
@@ -168,10 +178,11 @@ describe.runIf(root)('with network isolated', () => {
   });
 
   it('leaves no process, rule or namespace when the executor closes', async () => {
-    const other = await Workbench.open();
+    // Users that no other test has.
+    const other = await Workbench.open({ uidBase: 91_000 });
     const { uid } = await other.sandbox({ network: 'isolated' });
     const ruled = () => execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }).includes(String(uid));
-    const running = () => findByUser(uid).map(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+    const running = () => findByUser(uid).map(({ pid }) => commandOf(pid));
     expect(running().join()).toContain('slirp4netns');
     const guarded = ruled();
     const { facts } = await other.executor.probe(new AbortController().signal);

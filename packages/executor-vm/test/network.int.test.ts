@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Sandbox } from '@ritmo/agent-core/executor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addressesOfHost, HostService, Outside } from '../../../tests/support/host-network.js';
+import { addressesOfHost, HostService, Outside, outsideMs } from '../../../tests/support/host-network.js';
 import { scope, sh, Workbench } from './support/bench.js';
 import { arpFrame, compileRawSender, guestMac, synFrame, udpFrame } from './support/raw-packets.js';
 
@@ -27,8 +27,10 @@ describe('a machine with network isolated', () => {
   let sandbox: Sandbox;
 
   beforeAll(async () => {
-    service = await new HostService().open();
     outside = await new Outside().open();
+  }, outsideMs);
+  beforeAll(async () => {
+    service = await new HostService().open();
     bench = await Workbench.open();
     sandbox = await bench.sandbox({ network: 'isolated' });
   });
@@ -68,7 +70,12 @@ describe('a guest that writes its packets itself', () => {
   const gatewayMac = '52:55:0a:00:03:02';
   const foreignMac = '02:00:00:00:00:77';
   let folder: string;
+  let outside: Outside;
 
+  beforeAll(async () => {
+    outside = await new Outside().open();
+  }, outsideMs);
+  afterAll(() => outside[Symbol.asyncDispose]());
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'ritmo-raw-'));
     compileRawSender(folder);
@@ -77,7 +84,6 @@ describe('a guest that writes its packets itself', () => {
 
   it('reaches the outside and no address of the host, whoever it says that it is', async () => {
     await using service = await new HostService().open();
-    await using outside = await new Outside().open();
     await using bench = await Workbench.open();
     const [outsideAddress = ''] = outside.addresses;
     const own = addressesOfHost();
@@ -134,8 +140,14 @@ describe('a guest that writes its packets itself', () => {
 });
 
 describe('a machine with network none', () => {
+  let outside: Outside;
+
+  beforeAll(async () => {
+    outside = await new Outside().open();
+  }, outsideMs);
+  afterAll(() => outside[Symbol.asyncDispose]());
+
   it('has a way to nobody', async () => {
-    await using outside = await new Outside().open();
     await using bench = await Workbench.open();
     const sandbox = await bench.sandbox({ network: 'none' });
     const args = [outside.addresses[0] ?? '', String(outside.port)];
