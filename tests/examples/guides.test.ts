@@ -1,22 +1,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { agentArgv } from '../support/agent.js';
 import { stateFolder } from '../support/cluster.js';
+import { freePort } from '../support/free-port.js';
 import { readMarkdown } from '../support/markdown.js';
 import { runProgram, startProgram } from '../support/program.js';
 import { root } from '../support/workspace.js';
-
-/** A port of this machine that was free a moment ago. */
-async function freePort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
-}
 
 /** A guide, and a folder in which its shell blocks can be run as they stand: `ritmo-agent` is that of the sources. */
 async function openGuide(name: string) {
@@ -33,7 +23,7 @@ async function openGuide(name: string) {
     const file = /Write `([\w.-]+)`/.exec(lines.slice(Math.max(0, line - 3), line).join(' '))?.[1];
     if (file !== undefined) await writeFile(join(folder, file), `${text}\n`);
   }
-  const port = await freePort();
+  const port = String(await freePort());
   const env = {
     PATH: [bin, process.env['PATH'] ?? ''].join(delimiter),
     HOME: folder,

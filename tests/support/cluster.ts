@@ -6,6 +6,7 @@ import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { startAgent } from './agent.js';
+import { freePort } from './free-port.js';
 import { untilProcesses } from './processes.js';
 import { type Program, startProgram } from './program.js';
 import { programArgv } from './program-argv.js';
@@ -94,13 +95,13 @@ export async function testServer(url: string, dataDir: string): Promise<TestServ
   };
 }
 
-/** A server in a process of its own, so that it can be killed; `port` 0 for any. */
+/** A server in a process of its own, so that it can be killed and come back; `port` 0 for any. */
 export async function serverProcess(
   dataDir: string,
   port = 0,
   options: { readonly shortLeases?: boolean } = {},
 ): Promise<{ program: Program; server: TestServer; port: number }> {
-  const args = ['--data-dir', dataDir, '--port', String(port)];
+  const args = ['--data-dir', dataDir, '--port', String(port === 0 ? await freePort() : port)];
   const program = options.shortLeases
     ? startProgram(programArgv('tests/support/server-program.ts', ...args))
     : startAgent(['api-server', ...args]);

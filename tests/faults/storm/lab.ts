@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../support/free-port.js';
 import { mountsBelow } from '../../support/witness.js';
 import type { ClockSetting } from '../../support/clock-setting.js';
 import { LabDaemon } from './daemon.js';
@@ -23,18 +24,19 @@ export class Lab implements AsyncDisposable {
   /** Of the agent, once it runs: `http://…`. */
   healthUrl = '';
   #url = '';
-  #port = '0';
+  readonly #port: number;
   #token = '';
 
-  private constructor(folder: string, isolation: Isolation) {
+  private constructor(folder: string, isolation: Isolation, port: number) {
     this.folder = folder;
     this.isolation = isolation;
+    this.#port = port;
   }
 
   static async open(isolation: Isolation = 'process'): Promise<Lab> {
     const folder = await mkdtemp(join(tmpdir(), 'ritmo-storm-'));
     await chmod(folder, 0o711);
-    const lab = new Lab(folder, isolation);
+    const lab = new Lab(folder, isolation, await freePort());
     try {
       await mkdir(lab.tmp, { mode: 0o1777 });
       await mkdir(lab.stateDir, { mode: 0o711 });
@@ -70,11 +72,10 @@ export class Lab implements AsyncDisposable {
 
   async startServer(): Promise<void> {
     const data = join(this.folder, 'server');
-    const args = ['--data-dir', data, '--port', this.#port];
+    const args = ['--data-dir', data, '--port', String(this.#port)];
     this.server = new LabProcess('tests/support/server-program.ts', args, this.#env('server'));
-    const [, url = '', port = ''] = await this.server.says(/(http:\/\/[\w.[\]-]+:(\d+))/);
+    const [url = ''] = await this.server.says(/http:\/\/[\w.[\]-]+:\d+/);
     this.#url = url;
-    this.#port = port;
     this.#token = (await readFile(join(data, 'user.token'), 'utf8')).trim();
   }
 
@@ -89,7 +90,7 @@ export class Lab implements AsyncDisposable {
       { ...this.#env('agent'), ...(this.daemon && { DOCKER_HOST: this.daemon.address }) },
     );
     this.agent = agent;
-    const [, health = ''] = await agent.says(/"url":"(http:[^"]+)"/);
+    const [, health = ''] = await agent.says(/"url":"(http:[^"]+)","msg":"health/);
     this.healthUrl = health;
     await agent.says(/takes jobs/);
   }

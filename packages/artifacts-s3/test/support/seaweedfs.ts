@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { freePort } from '../../../../tests/support/free-port.js';
 import type { S3Options } from '../../src/index.js';
 
 /** Where the set-up of the tests puts it (scripts/lib/s3-server.mjs). */
@@ -35,7 +35,7 @@ export class SeaweedFs implements AsyncDisposable {
   /** Has room for so many volumes of 64 MB. */
   static async start(volumes = 20): Promise<SeaweedFs> {
     const directory = await mkdtemp(join(tmpdir(), 'ritmo-weed-'));
-    const ports = await freePorts(roles.length * 2);
+    const ports = await Promise.all(Array.from({ length: roles.length * 2 }, () => freePort()));
     const config = join(directory, 's3.json');
     const { accessKeyId: accessKey, secretAccessKey: secretKey } = credentials;
     const identity = { name: 'ritmo', credentials: [{ accessKey, secretKey }], actions: ['Admin'] };
@@ -106,12 +106,4 @@ export class SeaweedFs implements AsyncDisposable {
       client.destroy();
     }
   }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

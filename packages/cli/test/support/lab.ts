@@ -1,34 +1,35 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../../../tests/support/free-port.js';
 import { Cli, cli } from './cli.js';
 
 /** A folder with an API server and workers in it, all of them programs of their own. */
 export class Lab implements AsyncDisposable {
   readonly folder: string;
   readonly #children = new Set<Cli>();
-  #port = 0;
+  readonly #port: number;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, port: number) {
     this.folder = folder;
+    this.#port = port;
   }
 
   static async open(): Promise<Lab> {
     const folder = await mkdtemp(join(tmpdir(), 'ritmo-cli-'));
     // The users of jobs walk through it.
     await chmod(folder, 0o711);
-    return new Lab(folder);
+    return new Lab(folder, await freePort());
   }
 
   get env(): Readonly<Record<string, string>> {
     return { RITMO_DATA_DIR: join(this.folder, 'data'), RITMO_API_SERVER: `127.0.0.1:${this.#port}` };
   }
 
-  /** Starts the API server, on the port that it had before. */
+  /** Starts the API server, always on the same port. */
   async startServer(): Promise<Cli> {
     const server = this.#start(['api-server', '--host', '127.0.0.1', '--port', String(this.#port)]);
-    const line = await server.line('stderr', 'the API server listens on');
-    this.#port = Number(/:(\d+)"/.exec(line)?.[1]);
+    await server.line('stderr', 'the API server listens on');
     return server;
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { freePort } from '../../../../tests/support/free-port.js';
 import { codes } from '../../src/errors.js';
 import { cut, fakeServer, half, json, page, refusal, reset } from './fake-server.js';
 import {
@@ -82,8 +83,8 @@ describe('calls of the worker API', () => {
   });
 
   it('go on when a server that was not there appears, and say so once at each end of the outage', async () => {
-    const gone = await fakeServer();
-    const port = Number(gone.address.split(':')[1]);
+    const port = await freePort();
+    const gone = await fakeServer(undefined, port);
     await gone.close();
     const log = memoryLog();
     const clock = fastClock();
