@@ -18,9 +18,8 @@ it('a server that is restored from an old copy repeats no job that may run once,
   await cp(data, copy, { recursive: true });
   const second = await serverProcess(data, first.port, { shortLeases: true });
   expect(await second.server.ended(ended)).toMatchObject({ state: 'succeeded', epoch: 1 });
-  const unknown = await second.server.submit({ name: 'unknown', steps: [{ run: 'sleep 7101.5' }] });
-  await second.server.when(unknown, ['running']);
-  await untilProcesses('some', 'sleep\u00007101.5');
+  const unknown = await second.server.submit({ name: 'unknown', steps: [{ run: 'echo on; sleep 1000' }] });
+  while ((await second.server.output(unknown)) === '') await new Promise((resolve) => setImmediate(resolve));
   second.program.kill('SIGKILL');
   await second.program.ended;
   const restored = await serverProcess(copy, first.port, { shortLeases: true });
@@ -31,7 +30,7 @@ it('a server that is restored from an old copy repeats no job that may run once,
   });
   expect((await restored.server.job(ended)).attempts).toHaveLength(1);
   // Nobody can ever be told of the other: it ends after the time of a lease.
-  await untilProcesses('none', 'sleep\u00007101.5');
+  await untilProcesses('none', unknown);
   const next = await restored.server.submit({ name: 'next', steps: [{ run: 'echo here' }] });
   expect(await restored.server.ended(next)).toMatchObject({ state: 'succeeded', worker: 'steady' });
   expect(await restored.server.output(next)).toBe('here\n');

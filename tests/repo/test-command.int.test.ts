@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { processesWithMarker } from '../support/witness.js';
 import { root } from '../support/workspace.js';
 
@@ -57,9 +58,10 @@ it('ends in a count also when vitest itself is killed', async () => {
 });
 
 it('counts what tests leave behind as failed, and ends processes that are left', async () => {
-  const result = await testCommand('leaking');
+  const folder = await temporaryFolder();
+  const result = await testCommand('leaking', { TMPDIR: folder });
   expect(result).toMatchObject({ exitCode: 1, lastLine: '1 passed, 1 failed' });
   expect(result.problems).toMatch(/left running: sleep 601/);
   expect(result.problems).toMatch(/left in TMPDIR: forgotten-/);
-  expect(await processesWithMarker('sleep\u0000601')).toEqual([]);
+  expect(await processesWithMarker(folder)).toEqual([]);
 });
