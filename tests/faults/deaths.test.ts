@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readyWorker, serverProcess, startServer, startWorker, stateFolder } from '../support/cluster.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
-import { untilProcesses } from '../support/processes.js';
+import { shortLeases } from '../support/short-leases.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { mountsBelow, namesIn, processesWithMarker } from '../support/witness.js';
 
@@ -67,13 +67,13 @@ describe('SIGKILL of the agent', () => {
     expect((await server.ended(after)).state).toBe('succeeded');
     next.kill('SIGTERM');
     await next.ended;
-    expect(await processesWithMarker('sleep\u00001000')).toEqual([]);
+    expect(await processesWithMarker(id)).toEqual([]);
     for (const folder of ['journal', 'spool']) expect(await namesIn(join(worker.stateDir, folder))).toEqual([]);
     expect(await mountsBelow(worker.stateDir)).toEqual([]);
   });
 
   it('lets a job that may run twice run again elsewhere when the agent does not come back', async () => {
-    const server = await startServer({ leaseTtlMs: 2_000, leaseSlackMs: 200, heartbeatMs: 300, sweepMs: 100 });
+    const server = await startServer(shortLeases);
     const worker = await readyWorker(server, { flags: ['--name', 'first'] });
     const id = await server.submit({
       name: 'again',
@@ -125,9 +125,8 @@ describe('a name that is taken over by its own installation', () => {
   it('supersedes the old agent, which kills its builds, ends and does not come back; none of them runs twice', async () => {
     const server = await startServer({ heartbeatMs: 200 });
     const worker = await readyWorker(server, { flags: ['--name', 'one'] });
-    const id = await server.submit({ name: 'held', steps: [{ run: 'sleep 7201.1' }] });
-    await server.when(id, ['running']);
-    await untilProcesses('some', 'sleep\u00007201.1');
+    const id = await server.submit({ name: 'held', steps: [{ run: 'echo held; sleep 1000' }] });
+    while ((await server.output(id)) === '') await new Promise((resolve) => setImmediate(resolve));
     const stateDir = await stateFolder();
     await mkdir(stateDir);
     // Without the mark of its resources: as on another host, the new one finds none of the old one's processes.
@@ -136,7 +135,7 @@ describe('a name that is taken over by its own installation', () => {
     await next.stderr.waitFor(/takes jobs/);
     expect((await worker.ended).exitCode).not.toBe(0);
     expect(worker.stderr.text).toContain('RITMO_SUPERSEDED');
-    expect(await processesWithMarker('sleep\u00007201.1')).toEqual([]);
+    expect(await processesWithMarker(id)).toEqual([]);
     // The new one knows nothing of it, and says so.
     expect(await server.when(id, ['lost'])).toMatchObject({ epoch: 1, attempts: [{ epoch: 1 }] });
     next.kill('SIGTERM');

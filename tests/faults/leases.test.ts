@@ -12,9 +12,9 @@ import { shortLeases } from '../support/short-leases.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { processesWithMarker } from '../support/witness.js';
 
-/** A step that shows its attempt in the list of processes, `sleep 7001.1` for the first. */
-const sleeper = (seconds: number) => ({ run: `echo attempt $RITMO_ATTEMPT; sleep ${seconds}.$RITMO_ATTEMPT` });
-const shown = (seconds: number, attempt: number) => `sleep\0${seconds}.${attempt}`;
+/** A step that shows its job and attempt in the list of processes. */
+const sleeper = { run: 'echo attempt $RITMO_ATTEMPT; SHOWN=$RITMO_JOB_ID.$RITMO_ATTEMPT sleep 1000' };
+const shown = (id: string, attempt: number) => `SHOWN=${id}.${attempt}`;
 const mayRepeat = { onLost: 'requeue', attempts: 9 } as const;
 
 /** Resolves with the epoch once the job runs on that worker. */
@@ -27,12 +27,12 @@ async function runsAt(server: TestServer, id: string, worker: string): Promise<n
 }
 
 /** Ends the attempt that runs and holds the job to it: nothing of another attempt is in its log. */
-async function endsWhereItRuns(server: TestServer, id: string, seconds: number, epoch: number): Promise<void> {
-  await untilProcesses('some', shown(seconds, epoch));
+async function endsWhereItRuns(server: TestServer, id: string, epoch: number): Promise<void> {
+  await untilProcesses('some', shown(id, epoch));
   await server.call('POST', `/v1/jobs/${id}/cancel`, {});
   expect(await server.when(id, ['cancelled'])).toMatchObject({ epoch, worker: 'other' });
   expect(await server.output(id)).toBe(`attempt ${epoch}\n`);
-  await untilProcesses('none', shown(seconds, epoch));
+  await untilProcesses('none', shown(id, epoch));
 }
 
 describe('a worker that is cut off from the server', () => {
@@ -40,36 +40,39 @@ describe('a worker that is cut off from the server', () => {
     const server = await startServer(shortLeases);
     const proxy = await startFaultProxy(server.url);
     await readyWorker(server, { url: proxy.url, flags: ['--name', 'cut'] });
-    const id = await server.submit({ name: 'again', ...mayRepeat, steps: [sleeper(7001)] });
+    const id = await server.submit({ name: 'again', ...mayRepeat, steps: [sleeper] });
     const before = await runsAt(server, id, 'cut');
-    await untilProcesses('some', shown(7001, before));
+    await untilProcesses('some', shown(id, before));
     await readyWorker(server, { flags: ['--name', 'other'] });
     proxy.fault = () => 'hang';
     // The claim that hangs may be offered the job too; it comes back when nobody accepts it.
     const now = await runsAt(server, id, 'other');
-    expect(await processesWithMarker(shown(7001, before))).toEqual([]);
+    expect(await processesWithMarker(shown(id, before))).toEqual([]);
     proxy.fault = () => 'pass';
-    await endsWhereItRuns(server, id, 7001, now);
+    await endsWhereItRuns(server, id, now);
   });
 
-  it('with a slow clock kills what it lost as soon as it hears of it, and none of its words count', async () => {
+  it('with a slow clock kills what it lost as soon as it hears of it, and none of its words count', {
+    // A log call that hangs is given up after a minute, which is two and a half by that clock.
+    timeout: 600_000,
+  }, async () => {
     const server = await startServer(shortLeases);
     const proxy = await startFaultProxy(server.url);
     const setting = join(await temporaryFolder(), 'clock');
     await writeFile(setting, JSON.stringify({ rate: 0.4 }));
     const slow = { url: proxy.url, flags: ['--name', 'slow'], env: { RITMO_TEST_CLOCK: setting } };
     await readyWorker(server, slow);
-    const id = await server.submit({ name: 'again', ...mayRepeat, steps: [sleeper(7002)] });
+    const id = await server.submit({ name: 'again', ...mayRepeat, steps: [sleeper] });
     const once = await server.submit({ name: 'once', steps: [{ run: 'sleep 20; echo done' }] });
     const before = await runsAt(server, id, 'slow');
     await runsAt(server, once, 'slow');
-    await untilProcesses('some', shown(7002, before));
+    await untilProcesses('some', shown(id, before));
     await readyWorker(server, { flags: ['--name', 'other'] });
     proxy.fault = () => 'hang';
     const now = await runsAt(server, id, 'other');
     proxy.fault = () => 'pass';
-    await untilProcesses('none', shown(7002, before));
-    await endsWhereItRuns(server, id, 7002, now);
+    await untilProcesses('none', shown(id, before));
+    await endsWhereItRuns(server, id, now);
     // What may run once went on where it was.
     expect(await server.when(once, ['succeeded'])).toMatchObject({ epoch: 1, worker: 'slow' });
     expect(await server.output(once)).toBe('done\n');
@@ -80,11 +83,11 @@ describe('an agent that is frozen longer than its lease', () => {
   it('wakes, kills what another worker runs now, and finishes late what may run once', async () => {
     const server = await startServer(shortLeases);
     const worker = await readyWorker(server, { flags: ['--name', 'frozen'] });
-    const id = await server.submit({ name: 'again', ...mayRepeat, steps: [sleeper(7003)] });
+    const id = await server.submit({ name: 'again', ...mayRepeat, steps: [sleeper] });
     const once = await server.submit({ name: 'once', steps: [{ run: 'sleep 15; echo done' }] });
     const before = await runsAt(server, id, 'frozen');
     await runsAt(server, once, 'frozen');
-    await untilProcesses('some', shown(7003, before));
+    await untilProcesses('some', shown(id, before));
     worker.kill('SIGSTOP');
     await readyWorker(server, { flags: ['--name', 'other'] });
     const now = await runsAt(server, id, 'other');
@@ -93,13 +96,13 @@ describe('an agent that is frozen longer than its lease', () => {
     expect(lost).toMatchObject({ state: 'lost' });
     await server.when(once, ['lost']);
     worker.kill('SIGCONT');
-    await untilProcesses('none', shown(7003, before));
+    await untilProcesses('none', shown(id, before));
     expect(await server.when(once, ['succeeded'])).toMatchObject({ epoch: 1, worker: 'frozen' });
     expect(await server.output(once)).toBe('done\n');
     // Not a byte of the attempt that was given away arrived after that.
     expect(await of(before)).toEqual(lost);
     expect((await server.job(id)).epoch).toBe(now);
-    await endsWhereItRuns(server, id, 7003, now);
+    await endsWhereItRuns(server, id, now);
   });
 });
 
@@ -144,7 +147,8 @@ describe('an attempt that was given away', () => {
   }
 
   it('is refused in everything it says: log, offset, seal, artifacts, finish and release', async () => {
-    const server = await startServer({ ...shortLeases, leaseTtlMs: 1_000 });
+    let now = Date.now();
+    const server = await startServer({ ...shortLeases, clock: { wall: () => now, monotonic: () => now } });
     const id = await server.submit({
       name: 'twice',
       ...mayRepeat,
@@ -155,6 +159,7 @@ describe('an attempt that was given away', () => {
     const line = Buffer.from(`{"k":"log","v":1,"job":"${id}","epoch":1,"start":"2026-01-01T00:00:00.000Z"}\n`);
     await transport.appendLog(lease, 0, line, signal);
     // It is never renewed, and so another worker gets the next attempt.
+    now += 2 * shortLeases.leaseTtlMs;
     const late = await claimed(server, 'late');
     expect(late.lease.epoch).toBe(lease.epoch + 1);
     const seal = { length: line.length, sha256: 'a'.repeat(64), truncatedBytes: 0 };
