@@ -138,13 +138,13 @@ describe('a worker with a bucket', () => {
     });
     await uploads.held;
     const journal = join(stateDir, 'journal', `${id}.1.json`);
-    await expect.poll(() => readFile(journal, 'utf8'), { timeout: 10_000 }).toMatch(/"parts":\{"1":\{"etag"/);
+    await expect.poll(() => readFile(journal, 'utf8'), { timeout: 60_000 }).toMatch(/"parts":\{"1":\{"etag"/);
     died.kill('SIGKILL');
     await died.ended;
     expect(await s3.unfinished()).toHaveLength(1);
     uploads.letGo();
     const before = s3.seen.length;
-    await readyWorker(server, { stateDir, flags, env: keys });
+    const next = await readyWorker(server, { stateDir, flags, env: keys });
     expect(await server.ended(id)).toMatchObject({ state: 'succeeded' });
     expect((await server.notes(id)).join('\n')).toMatch(/The agent died while artifacts were stored; the one after/);
     expect(await s3.unfinished()).toEqual([]);
@@ -157,6 +157,9 @@ describe('a worker with a bucket', () => {
     expect(new Set([...numbers(s3.seen.slice(0, before)), ...again]).size).toBe(count);
     if (killedBytes > 2 ** 30) process.stderr.write(`${again.length} of ${count} parts were sent after the kill\n`);
     expect(await zeroBytes(join(s3.directory, 'builds', id, '1', 'out', 'big._S3rver_object'))).toBe(killedBytes);
+    // The sandbox goes after the report.
+    next.kill('SIGTERM');
+    await next.ended;
     expect(await readdir(join(stateDir, 'executors', 'process', 'sandboxes'))).toEqual([]);
   });
 });
@@ -226,7 +229,7 @@ describe('a server with a bucket', () => {
     });
     await uploads.held;
     const journal = join(stateDir, 'journal', `${id}.1.json`);
-    await expect.poll(() => readFile(journal, 'utf8'), { timeout: 10_000 }).toMatch(/"etags":\{"0":/);
+    await expect.poll(() => readFile(journal, 'utf8'), { timeout: 60_000 }).toMatch(/"etags":\{"0":/);
     died.kill('SIGKILL');
     await died.ended;
     expect(await server.artifacts(id)).toEqual([]);

@@ -32,7 +32,7 @@ it('a real worker shows every figure at its health address', async () => {
   let failed = 0;
   proxy.fault = (call) => (call.endsWith('/claims') && failed++ === 0 ? 'reset' : 'pass');
   const worker = await readyWorker(server, { url: proxy.url, flags: ['--health-addr', '0'] });
-  const [, url = ''] = await worker.stderr.waitFor(/"url":"(http:[^"]+)"/);
+  const [, url = ''] = await worker.stderr.waitFor(/"url":"(http:[^"]+)","msg":"health/);
   const good = await server.submit({ name: 'good', steps: [{ run: 'echo one' }] });
   expect((await server.ended(good)).state).toBe('succeeded');
   const stopped = await server.submit({ name: 'stopped', grace: 100, steps: [{ run: 'sleep 600' }] });

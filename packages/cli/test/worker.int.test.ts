@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Cli } from './support/cli.js';
 import { Lab } from './support/lab.js';
@@ -9,8 +11,6 @@ beforeAll(async () => {
   server = await lab.startServer();
 });
 afterAll(() => lab[Symbol.asyncDispose]());
-
-const counting = 'steps: [{ name: Count, run: "for i in $(seq 1 30); do echo line $i; sleep 0.1; done" }]\n';
 
 describe('ritmo-agent with an API server on this machine', () => {
   test('submits a job, follows it, and ends as the job does', async () => {
@@ -58,7 +58,7 @@ describe('ritmo-agent with an API server on this machine', () => {
     const paused = worker.line('stderr', 'the agent is paused');
     expect((await lab.run('pause', 'w2')).stdout).toBe('w2 was told to pause\n');
     await paused;
-    const resumed = worker.line('stderr', 'the agent is running');
+    const resumed = worker.line('stderr', '"from":"paused"');
     await lab.run('resume', 'w2');
     await resumed;
     await lab.run('drain', 'w2');
@@ -94,6 +94,9 @@ describe('ritmo-agent with an API server on this machine', () => {
 
   test('following goes on where it was when the server died and came back', async () => {
     const worker = await lab.startWorker('w5');
+    const goOn = join(lab.folder, 'go-on');
+    const run = `seq -f 'line %g' 1 5; until [ -e ${goOn} ]; do sleep 0.1; done; seq -f 'line %g' 6 30`;
+    const counting = `steps: [{ name: Count, run: "${run}" }]\n`;
     const follower = lab.start('submit', await lab.jobFile('counting', counting), '--follow');
     await follower.line('stdout', 'line 5');
     const lost = follower.line('stderr', 'Trying again');
@@ -101,6 +104,7 @@ describe('ritmo-agent with an API server on this machine', () => {
     await server.ended;
     await lost;
     server = await lab.startServer();
+    await writeFile(goOn, '');
     const { exitCode, stdout, stderr } = await follower.ended;
     const lines = stdout.split('\n').filter((line) => /^line \d+$/.test(line));
     expect(lines).toEqual(Array.from({ length: 30 }, (_, index) => `line ${index + 1}`));
