@@ -29,7 +29,7 @@ it.each([
   });
   await uploads.held;
   const journal = join(worker.stateDir, 'journal', `${id}.1.json`);
-  await expect.poll(() => readFile(journal, 'utf8'), { timeout: 10_000 }).toMatch(/"parts":\{"1":\{"etag"/);
+  await expect.poll(() => readFile(journal, 'utf8'), { timeout: 60_000 }).toMatch(/"parts":\{"1":\{"etag"/);
   worker.program.kill('SIGKILL');
   await worker.program.ended;
   uploads.letGo();

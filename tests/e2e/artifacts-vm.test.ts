@@ -32,7 +32,7 @@ it('a build in a machine goes on with its upload when its agent, and the machine
   });
   await uploads.held;
   const journal = join(stateDir, 'journal', `${id}.1.json`);
-  await expect.poll(() => readFile(journal, 'utf8'), { timeout: 10_000 }).toMatch(/"parts":\{"1":\{"etag"/);
+  await expect.poll(() => readFile(journal, 'utf8'), { timeout: 60_000 }).toMatch(/"parts":\{"1":\{"etag"/);
   first.kill('SIGKILL');
   await first.ended;
   uploads.letGo();

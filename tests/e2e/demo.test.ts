@@ -7,7 +7,9 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 import { mountsBelow, processesWithMarker } from '../support/witness.js';
 import { root } from '../support/workspace.js';
 
-it('the demonstration of `npm start` builds this repository, says where everything lies and leaves nothing running', async () => {
+it('the demonstration of `npm start` builds this repository, says where everything lies and leaves nothing running', {
+  timeout: 600_000,
+}, async () => {
   const folder = await temporaryFolder('ritmo-start');
   await chmod(folder, 0o711);
   const tsx = fileURLToPath(import.meta.resolve('tsx'));

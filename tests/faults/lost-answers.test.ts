@@ -60,7 +60,7 @@ describe('a server that is not there', () => {
     const before = proxy.calls.length;
     expect(before).toBeLessThan(10);
     proxy.fault = () => 'pass';
-    await worker.stderr.waitFor(/takes jobs/, 60_000);
+    await worker.stderr.waitFor(/takes jobs/);
     const id = await server.submit({ name: 'late', steps: [{ run: 'echo late' }] });
     expect((await server.ended(id)).state).toBe('succeeded');
   });

@@ -26,8 +26,8 @@ describe('SIGTERM', () => {
     const begin = performance.now();
     worker.kill('SIGTERM');
     expect((await worker.ended).exitCode).toBe(0);
-    // A second for each of the two last calls; the rest is for a busy machine.
-    expect(performance.now() - begin).toBeLessThan(6_000);
+    // It gives each of its two last calls a second. Other calls have 20 s, again and again.
+    expect(performance.now() - begin).toBeLessThan(20_000);
   });
 
   it('lets a build end while the server is away; the next start tells what the server was not told', async () => {

@@ -3,7 +3,7 @@ import { faultsOf } from './storm/faults.js';
 import { storm } from './storm/storm.js';
 
 describe('faults at random moments', () => {
-  it('break no promise and leave nothing, each of them once', async () => {
+  it('break no promise and leave nothing, each of them once', { timeout: 20 * 60_000 }, async () => {
     for await (const { plan, broken, left } of storm({
       isolation: 'process',
       rounds: faultsOf.process.length,

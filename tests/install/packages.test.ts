@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { packages } from '../support/workspace.js';
 import { bytesBelow, loadEntries, typeProblems } from './checks.js';
 import { entries, environment, install, type PackageManager, runBin, runBinUntil } from './consumer.js';
@@ -16,6 +16,9 @@ const pairs: ReadonlyArray<readonly [PackageManager, NodeLine]> = [
   ['yarn', '24'],
 ];
 const megabyte = 1_000_000;
+
+// Installing takes minutes on a busy machine.
+vi.setConfig({ testTimeout: 900_000, hookTimeout: 900_000 });
 
 let folder = '';
 let registry: Registry | undefined;

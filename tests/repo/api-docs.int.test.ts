@@ -26,7 +26,9 @@ function undocumented(symbol: Reflection, path = ''): string[] {
   return [...own, ...(symbol.children ?? []).flatMap((child) => undocumented(child, `${path}/${child.name}`))];
 }
 
-it('the library says of everything that it exports what it is, and typedoc reads it without a warning', async () => {
+it('the library says of everything that it exports what it is, and typedoc reads it without a warning', {
+  timeout: 600_000,
+}, async () => {
   const docs = join(root, 'docs');
   const out = join(await temporaryFolder(), 'api.json');
   const typedoc = join(docs, 'node_modules', '.bin', 'typedoc');

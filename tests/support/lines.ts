@@ -34,7 +34,7 @@ export class Lines {
    * Resolves with the match of the first line that fits, printed already or still to come. Rejects with all that
    * was printed when the output ends first, or after `timeoutMs`.
    */
-  async waitFor(pattern: RegExp, timeoutMs = 20_000): Promise<RegExpExecArray> {
+  async waitFor(pattern: RegExp, timeoutMs = 120_000): Promise<RegExpExecArray> {
     const timeout = AbortSignal.timeout(timeoutMs);
     for (let next = 0; ; ) {
       for (; next < this.#all.length; next += 1) {

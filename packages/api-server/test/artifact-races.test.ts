@@ -118,4 +118,4 @@ test('no crossing of calls of one job changes the stored file of another', async
     await Promise.all([late, other.complete(artifactId, sha256(good))]);
     expect(await download()).toBe(good.toString());
   }
-});
+}, 120_000);

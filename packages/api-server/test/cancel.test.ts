@@ -189,7 +189,8 @@ describe('the event stream', () => {
     expect(await events.next()).toBeUndefined();
     expect(await follow.text()).toBe('');
     expect(await claim).toEqual([]);
-    expect(performance.now() - begun).toBeLessThan(1500);
+    // The claim would wait 25 s.
+    expect(performance.now() - begun).toBeLessThan(20_000);
   });
 });
 

@@ -93,13 +93,13 @@ test('waits that no claim may ask for are refused: workers would be told to ask 
 });
 
 test('a connection on which no whole head of a call comes is closed, and one that calls is not', async () => {
-  await using api = await Harness.start({ headMs: 100 });
+  await using api = await Harness.start({ headMs: 2_000 });
   const [slow, silent] = [connect(api.server.port, '127.0.0.1'), connect(api.server.port, '127.0.0.1')];
   slow.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ');
   slow.resume();
   silent.resume();
   const worker = await api.register();
-  const [offers] = await Promise.all([worker.claim({ waitMs: 500 }), once(slow, 'close'), once(silent, 'close')]);
+  const [offers] = await Promise.all([worker.claim({ waitMs: 3_000 }), once(slow, 'close'), once(silent, 'close')]);
   expect(offers).toEqual([]);
 });
 

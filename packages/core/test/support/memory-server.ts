@@ -242,7 +242,7 @@ export class MemoryServer implements Transport {
 
   /** For tests: waits for something that happens at the server. */
   when(condition: () => boolean): Promise<void> {
-    return this.#until(condition, AbortSignal.timeout(5_000));
+    return this.#until(condition, new AbortController().signal);
   }
 
   #signal(): void {
