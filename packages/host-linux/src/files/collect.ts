@@ -1,11 +1,11 @@
-import { closeSync, constants, fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { type CollectedEntry, type CollectRequest, type FileEntry, RitmoError } from '@ritmo/agent-core/executor';
 import { errnoOf, unlessErrno } from '../errno.js';
 import { TimeSlice } from '../time-slice.js';
 import { Folder, type FolderItem } from './folder.js';
 import { type FolderMatch, Globs } from './globs.js';
 import { staysInside } from './link-target.js';
-import { changed, readAgain, readOpenFile } from './read-file.js';
+import { readAgain } from './read-file.js';
 
 const maxDepth = 256;
 const maxInFolder = 100_000;
@@ -66,6 +66,7 @@ class Walk {
   readonly #globs: Globs;
   readonly #signal: AbortSignal;
   readonly #slice = new TimeSlice();
+  readonly #user = process.geteuid?.();
 
   constructor(root: string, globs: Globs, signal: AbortSignal) {
     this.#root = root;
@@ -134,37 +135,34 @@ class Walk {
   }
 
   *#file(folder: Folder, name: Buffer, names: readonly Buffer[]): Generator<CollectedEntry> {
-    let fd: number;
+    let stat: Stats;
     try {
-      fd = folder.file(name, constants.O_RDONLY);
+      stat = lstatSync(folder.at(name));
+      // Who reads it opens it then. To do so now, only to learn whether it may be read, is most of what a small file costs.
+      if (stat.isFile() && !this.#mayRead(stat)) closeSync(folder.file(name));
     } catch (error) {
       yield refused(names, whyNot(error));
       return;
     }
-    try {
-      const stat = fstatSync(fd);
-      yield stat.isFile() ? this.#body(fd, stat, names) : refused(names, 'it is no regular file');
-    } finally {
-      closeSync(fd);
-    }
+    yield stat.isFile() ? this.#body(folder, stat, names) : refused(names, 'it was replaced while it was collected');
   }
 
-  #body(fd: number, stat: Stats, names: readonly Buffer[]): FileEntry {
+  /** Whether the mode alone tells that this process may. */
+  #mayRead({ mode, uid }: Stats): boolean {
+    if (this.#user === 0) return true;
+    return uid === this.#user ? (mode & 0o400) !== 0 : (mode & 0o044) === 0o044;
+  }
+
+  #body(folder: Folder, stat: Stats, names: readonly Buffer[]): FileEntry {
     const found = { root: this.#root, names, stat, shown: shown(names) };
     return {
       kind: 'file',
       ...base(names, stat),
       size: stat.size,
-      body: bodyOf(fd, stat, found.shown),
-      range: (start, end, into) => readAgain(found, start, end, into),
+      body: readAgain(found, { start: 0, end: stat.size, folder }),
+      range: (start, end, into) => readAgain(found, { start, end, into }),
     };
   }
-}
-
-async function* bodyOf(fd: number, stat: Stats, name: string): AsyncGenerator<Uint8Array> {
-  yield* readOpenFile(fd, 0, stat.size, name);
-  const now = fstatSync(fd);
-  if (now.size !== stat.size || now.mtimeMs !== stat.mtimeMs) throw changed(name);
 }
 
 function base(names: readonly Buffer[], stat: Stats) {

@@ -19,6 +19,7 @@ export class Folder implements Disposable {
   readonly fd: number;
   /** What file system calls take in place of this folder's path. */
   readonly #base: Buffer;
+  #isOpen = true;
 
   private constructor(fd: number, base: Buffer) {
     this.fd = fd;
@@ -28,6 +29,11 @@ export class Folder implements Disposable {
   /** Opens a folder by a path that the caller trusts; its last part may not be a link. */
   static open(path: string): Folder {
     return Folder.#open(Buffer.from(path));
+  }
+
+  /** Not after it was disposed: its descriptor may be another file's then. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /** Opens a folder in this one. Throws ENOTDIR or ELOOP for anything else under that name. */
@@ -73,6 +79,7 @@ export class Folder implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isOpen = false;
     closeSync(this.fd);
   }
 

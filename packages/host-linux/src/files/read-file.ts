@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, read, readSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, read, readSync, type Stats } from 'node:fs';
 import { promisify } from 'node:util';
 import { RitmoError } from '@ritmo/agent-core/executor';
 import { Folder } from './folder.js';
@@ -41,17 +41,21 @@ export interface FoundFile {
   readonly shown: string;
 }
 
-/** Walks to the file again by descriptor and reads a part of it; rejects when it is not what was found. */
-export async function* readAgain(
-  found: FoundFile,
-  start: number,
-  end: number,
-  into?: Uint8Array,
-): AsyncGenerator<Uint8Array> {
+/** Which bytes of a found file, and where they go; `folder` is the one around it, where that may be open still. */
+export interface FoundPart {
+  readonly start: number;
+  readonly end: number;
+  readonly into?: Uint8Array | undefined;
+  readonly folder?: Folder;
+}
+
+/** Opens the file again by descriptors and reads a part of it; rejects when it is not what was found. */
+export async function* readAgain(found: FoundFile, part: FoundPart): AsyncGenerator<Uint8Array> {
+  const { start, end, into } = part;
   if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end)) || start < 0 || end > found.stat.size) {
     throw new RangeError(`${start} to ${end} is no part of a file of ${found.stat.size} bytes`);
   }
-  const fd = reopen(found);
+  const fd = reopen(found, part.folder);
   try {
     assertSame(found, fstatSync(fd));
     yield* readOpenFile(fd, start, end, found.shown, into);
@@ -61,10 +65,12 @@ export async function* readAgain(
   }
 }
 
-function reopen({ root, names, shown }: FoundFile): number {
+function reopen({ root, names, shown }: FoundFile, around: Folder | undefined): number {
+  const name = names.at(-1) ?? Buffer.alloc(0);
   try {
+    if (around?.isOpen === true) return around.file(name);
     using folder = openFolderOf(root, names.slice(0, -1));
-    return folder.file(names.at(-1) ?? Buffer.alloc(0), constants.O_RDONLY);
+    return folder.file(name);
   } catch (error) {
     throw new RitmoError('RITMO_ARTIFACT_REFUSED', `${shown} cannot be read any more.`, { cause: error });
   }
