@@ -183,6 +183,6 @@ it('ends a container whose agent was killed, at once; the next agent removes con
 });
 
 it('ends a container at its deadline, although its agent is there', async () => {
-  await using box = await worker.box({ deadlineMs: 2_000 });
+  await using box = await worker.box({ deadlineMs: 6_000 });
   await breaks(box, 'echo ready; sleep 600');
 });

@@ -111,9 +111,11 @@ export class ServiceGroup implements AsyncDisposable {
   async #answers({ ready }: ServiceRequest, id: string, address: string, signal: AbortSignal): Promise<boolean> {
     if (ready?.command !== undefined) {
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(10_000)]);
-      const code = await this.#job.host.docker.exec(id, ready.command, bounded).catch((error: unknown) => {
+      const { docker } = this.#job.host;
+      const code = await docker.exec(id, ready.command, bounded).catch(async (error: unknown) => {
         signal.throwIfAborted();
-        if (bounded.aborted) return -1;
+        // In one that has just ended nothing runs: who looks at it next tells so.
+        if (bounded.aborted || (await docker.inspectContainer(id))?.running !== true) return -1;
         throw error;
       });
       if (code !== 0) return false;
