@@ -86,6 +86,11 @@ describe('SIGKILL of the agent', () => {
     await worker.ended;
     await readyWorker(server, { flags: ['--name', 'second'] });
     expect(await server.when(id, ['succeeded'])).toMatchObject({ epoch: 2, worker: 'second' });
+    // What it has left goes when it comes after all.
+    const back = await readyWorker(server, { stateDir: worker.stateDir, flags: ['--name', 'first'] });
+    back.kill('SIGTERM');
+    await back.ended;
+    expect(await namesIn(join(worker.stateDir, 'executors/process/sandboxes'))).toEqual([]);
   });
 });
 
