@@ -28,6 +28,8 @@ export function folderArtifactStore(dir: string): ArtifactStore {
 class FolderSession implements ArtifactSession {
   readonly #root: string;
   readonly #partial = new Set<string>();
+  /** By path: most files lie where one before them does. */
+  readonly #folders = new Map<string, Promise<void>>();
 
   constructor(root: string, lease: Lease) {
     this.#root = join(root, lease.jobId);
@@ -60,7 +62,7 @@ class FolderSession implements ArtifactSession {
     const inside = source.linkTarget === undefined || linkStaysInside(source.path, source.linkTarget);
     if (!safe || !inside) throw new RitmoError('RITMO_ARTIFACT_REFUSED', `${source.path} leads out of its folder.`);
     const path = join(base, source.path);
-    await makeFolders(base, dirname(source.path));
+    await this.#makeFolder(base, dirname(source.path));
     const partial = join(dirname(path), `.ritmo-${randomUUID()}.partial`);
     this.#partial.add(partial);
     const hash = createHash('sha256');
@@ -78,6 +80,17 @@ class FolderSession implements ArtifactSession {
     }
     const uri = pathToFileURL(path).href;
     return { name: source.name, path: source.path, uri, size: source.size, sha256: hash.digest('hex') };
+  }
+
+  #makeFolder(base: string, path: string): Promise<void> {
+    const folder = join(base, path);
+    const before = this.#folders.get(folder);
+    if (before !== undefined) return before;
+    const made = makeFolders(base, path);
+    this.#folders.set(folder, made);
+    // The next file may have better luck.
+    made.catch(() => this.#folders.delete(folder));
+    return made;
   }
 }
 
