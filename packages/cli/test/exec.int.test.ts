@@ -43,7 +43,7 @@ describe('ritmo-agent exec', () => {
       'steps:\n  - { name: Hello, run: "echo hi > out.txt; echo done" }\nartifacts: [{ name: out, paths: [out.txt] }]\n',
     );
     const { exitCode, stdout } = await run(path);
-    expect(stdout).toMatch(/00:00 ▸ Hello  echo hi > out\.txt; echo done\ndone\n00:00 ✓ Hello \d+ ms\n/);
+    expect(stdout).toMatch(/00:\d\d ▸ Hello  echo hi > out\.txt; echo done\ndone\n00:\d\d ✓ Hello [\d.]+ m?s\n/);
     expect(stdout).toMatch(/\nsucceeded in [\d.]+ m?s\n$/);
     expect(exitCode).toBe(0);
     const [job = ''] = await readdir(join(folder, 'artifacts'));
@@ -57,7 +57,7 @@ describe('ritmo-agent exec', () => {
     );
     const failed = await run(failing);
     expect(failed.exitCode).toBe(1);
-    expect(failed.stdout).toMatch(/\nfailed: step "Test" exited with 3 after \d+ ms\n$/);
+    expect(failed.stdout).toMatch(/\nfailed: step "Test" exited with 3 after [\d.]+ m?s\n$/);
     expect(failed.stdout).not.toContain('▸ Never');
     const slow = await jobFile('slow.yaml', 'timeout: 300ms\ngrace: 100ms\nsteps:\n  - { run: sleep 60 }\n');
     const timedOut = await run(slow);

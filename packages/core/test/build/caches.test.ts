@@ -63,11 +63,11 @@ describe('the caches of a job', () => {
     const first = await run(store);
     expect(first.result.outcome).toBe('succeeded');
     expect(first.notes).toMatch(/Cache deps-1: there is none yet\./);
-    expect(first.notes).toMatch(/Cache deps-1: saved \d+ B of 1 file in \d+ ms\./);
+    expect(first.notes).toMatch(/Cache deps-1: saved \d+ B of 1 file in [\d.]+ m?s\./);
     expect([...archives.keys()]).toEqual(['deps-1']);
 
     const second = await run(store);
-    expect(second.notes).toMatch(/Cache deps-1: restored \d+ B in \d+ ms\./);
+    expect(second.notes).toMatch(/Cache deps-1: restored \d+ B in [\d.]+ m?s\./);
     expect(second.notes).not.toMatch(/saved/);
     expect(second.files.get('/workspace/deps/a.txt')?.content).toBe('content');
     expect([...scopes]).toEqual(['project-7']);
